@@ -1,0 +1,135 @@
+"""The typed record of one published network: what it is, and where its files are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from types import MappingProxyType
+from typing import Any
+
+from keras_pretrained.presets.families import FAMILIES
+
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+class PresetError(ValueError):
+    """A preset is unknown, of the wrong family, or wrongly written in its table."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One place where the files of a preset are published.
+
+    Attributes:
+        address: `https://...` (a file, an archive, or a TF-Hub handle), `hf://organisation/name`
+            (a Hugging Face repository), or `pkg://package/folder` (a folder inside an installed
+            Python package).
+        dialect: naming scheme of the tensors: `"hf"`, `"google"` or `"tf-models"`.
+        files: role -> file name below the address. Roles that start with `weights` are the parts
+            of one checkpoint; `config` is for other programs and may be missing.
+        sizes: role -> bytes, for the files whose size has a source.
+        sha256: role -> lower-case hexadecimal digest, likewise.
+        requirement: what to `pip install` for a `pkg://` address.
+        note: what a user should know about this source.
+    """
+
+    address: str
+    dialect: str
+    files: Mapping[str, str]
+    sizes: Mapping[str, int] = field(default_factory=lambda: _EMPTY)
+    sha256: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    requirement: str | None = None
+    note: str = ""
+
+    @property
+    def kind(self) -> str:
+        """`"pkg"`, `"hf"`, `"tf-hub"`, `"archive"` or `"file"`."""
+        scheme, _, rest = self.address.partition("://")
+        if scheme in ("pkg", "hf"):
+            return scheme
+        if rest.startswith("tfhub.dev/"):
+            return "tf-hub"
+        archive = re.search(r"\.(zip|tar|tgz|tar\.gz)$", self.address)
+        return "archive" if archive else "file"
+
+    @property
+    def required(self) -> Mapping[str, str]:
+        """The files without which the preset cannot be loaded: all but `config`."""
+        return {role: name for role, name in self.files.items() if role != "config"}
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Where a network was described."""
+
+    title: str
+    url: str
+
+
+@dataclass(frozen=True, repr=False)
+class Preset:
+    """A published network: architecture, tokenizer, licence, paper and sources, as plain data.
+
+    Attributes:
+        name: the registered name, in the words of the paper: `"bert-base"`.
+        family: networks of one family share a builder: `"bert"`.
+        builder: `"module:Class"`, imported by `load_builder` only.
+        description: one line.
+        architecture: the keyword arguments of the family's architecture.
+        tokenizer: `kind` and its options, e.g. `{"kind": "wordpiece", "lowercase": True}`.
+        sources: in order of preference.
+        aliases: other names of the same preset.
+        languages: ISO 639 codes; `"mul"` for many.
+        licence: SPDX name of the licence of the weights.
+        paper: the publication that describes the network.
+        released: day of publication.
+        embedding: for encoders of whole texts, how their authors make one vector of a text:
+            `pooling`, `normalize` (to length 1) and `max_length`.
+    """
+
+    name: str
+    family: str
+    builder: str
+    description: str
+    architecture: Mapping[str, Any]
+    tokenizer: Mapping[str, Any]
+    sources: tuple[Source, ...]
+    aliases: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    licence: str | None = None
+    paper: Paper | None = None
+    released: date | None = None
+    embedding: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+
+    @property
+    def parameters(self) -> int:
+        """The number of weights in the network, computed from its architecture."""
+        return FAMILIES[self.family].count_parameters(self.architecture)
+
+    def __repr__(self) -> str:
+        return f"<Preset {self.name!r}>"
+
+    def __str__(self) -> str:
+        also = f"  (also: {', '.join(self.aliases)})" if self.aliases else ""
+        rows = {
+            "family": f"{self.family} ({self.builder.partition(':')[2]})",
+            "parameters": f"{self.parameters:,}",
+            "architecture": _pairs(self.architecture),
+            "tokenizer": _pairs(self.tokenizer),
+            "embedding": _pairs(self.embedding),
+            "languages": ", ".join(self.languages),
+            "released": str(self.released or ""),
+            "licence": self.licence or "",
+            "paper": f"{self.paper.title}, {self.paper.url}" if self.paper else "",
+        }
+        lines = [f"{self.name}{also}", f"  {self.description}"]
+        lines += [f"  {title:<13} {text}" for title, text in rows.items() if text]
+        for number, source in enumerate(self.sources, 1):
+            lines.append(f"  {f'source {number}':<13} {source.address} ({source.dialect})")
+        return "\n".join(lines)
+
+
+def _pairs(mapping: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in mapping.items())
