@@ -1,0 +1,8 @@
+"""Text to ids: each tokenizer follows its reference program id by id and runs in `tf.data`.
+
+Importing this package loads no TensorFlow; a tokenizer loads it when it is first called.
+"""
+
+from keras_pretrained.tokenizers.wordpiece import WordPieceTokenizer
+
+__all__ = ["WordPieceTokenizer"]
