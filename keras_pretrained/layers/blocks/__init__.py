@@ -1,0 +1,1 @@
+"""The parts that pretrained networks are made of."""

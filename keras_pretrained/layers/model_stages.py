@@ -1,0 +1,133 @@
+"""The stages of an arbitrary functional Keras model, found from its graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from keras_pretrained.layers.depth import Stage, StageCall, State
+
+_NORMALIZATIONS = (
+    keras.layers.BatchNormalization,
+    keras.layers.GroupNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.RMSNormalization,
+)
+
+
+@dataclass
+class _Group:
+    """The graph nodes of one stage, in topological order."""
+
+    name: str
+    nodes: list[Any] = field(default_factory=list)
+
+    @property
+    def layers(self) -> tuple[keras.layers.Layer, ...]:
+        held = [node.operation for node in self.nodes]
+        return tuple({id(op): op for op in held if isinstance(op, keras.layers.Layer)}.values())
+
+
+def model_stages(model: keras.Model) -> list[Stage]:
+    """A stage for each weight-bearing layer, with what follows it until the next one.
+
+    Normalisations, activations and merges belong to the latest stage that they read from. A
+    layer that is called several times belongs to its first stage.
+
+    The state holds every tensor that a later stage or the model's output still needs, under
+    the name that `tensor_names(model)` gives it.
+    """
+    groups = _groups(model)
+    names = tensor_names(model)
+    outputs = {id(tensor) for tensor in model.outputs}
+    return [
+        _stage(group, names, _needed_after(groups[index + 1 :]) | outputs)
+        for index, group in enumerate(groups)
+    ]
+
+
+def tensor_names(model: keras.Model) -> dict[int, str]:
+    """id of each tensor in the model's graph -> its name in the state."""
+    names = {id(tensor): f"input_{index}" for index, tensor in enumerate(model.inputs)}
+    for node in _nodes(model):
+        for index, tensor in enumerate(node.output_tensors):
+            names[id(tensor)] = f"{node.operation.name}_{len(names)}_{index}"
+    return names
+
+
+def _groups(model: keras.Model) -> list[_Group]:
+    groups: list[_Group] = []
+    stage_of: dict[int, int] = {id(tensor): 0 for tensor in model.inputs}
+    seen: set[int] = set()
+    leading: list[Any] = []
+    for node in _nodes(model):
+        operation = node.operation
+        if _starts_stage(operation) and id(operation) not in seen:
+            groups.append(_Group(operation.name, leading))
+            leading = []
+            index = len(groups) - 1
+        else:
+            index = max((stage_of[id(tensor)] for tensor in node.input_tensors), default=0)
+        seen.add(id(operation))
+        # What comes before the first weights (rescaling, padding) belongs to the first stage.
+        (groups[index].nodes if groups else leading).append(node)
+        stage_of.update({id(tensor): index for tensor in node.output_tensors})
+    if not groups:
+        raise ValueError(f"Model {model.name!r} has no weights, so there is nothing to freeze.")
+    return groups
+
+
+def _starts_stage(operation: Any) -> bool:
+    return (
+        isinstance(operation, keras.layers.Layer)
+        and bool(operation.weights)
+        and not isinstance(operation, _NORMALIZATIONS)
+    )
+
+
+def _nodes(model: keras.Model) -> Iterator[Any]:
+    """The calls in the graph, each behind those that it reads from."""
+    # Keras has no public view of a functional model's graph.
+    by_depth = model._nodes_by_depth
+    order = {id(operation): index for index, operation in enumerate(model.operations)}
+    for depth in sorted(by_depth, reverse=True):
+        for node in sorted(by_depth[depth], key=lambda node: order[id(node.operation)]):
+            if not node.is_input:
+                yield node
+
+
+def _needed_after(later: list[_Group]) -> set[int]:
+    return {id(tensor) for group in later for node in group.nodes for tensor in node.input_tensors}
+
+
+def _stage(group: _Group, names: dict[int, str], needed: set[int]) -> Stage:
+    made = {id(tensor): tensor for node in group.nodes for tensor in node.output_tensors}
+    read = {
+        id(tensor): tensor
+        for node in group.nodes
+        for tensor in node.input_tensors
+        if id(tensor) not in made
+    }
+    kept = {key: tensor for key, tensor in made.items() if key in needed}
+    last = group.nodes[-1].output_tensors[0]
+    kept.setdefault(id(last), last)
+    part = keras.Model(list(read.values()), list(kept.values()), name=f"stage_{group.name}")
+    alive = {names[key] for key in needed}
+
+    def run(state: State, call: StageCall) -> State:
+        results = part([state[names[key]] for key in read], training=call.training)
+        flat = keras.tree.flatten(results)
+        made_now = dict(zip((names[key] for key in kept), flat, strict=True))
+        state = {**state, **made_now}
+        if call.features:
+            state[f"feature/{group.name}"] = made_now[names[id(last)]]
+        return {
+            name: tensor
+            for name, tensor in state.items()
+            if name in alive or name.startswith("feature/")
+        }
+
+    return Stage(group.name, group.layers, run)

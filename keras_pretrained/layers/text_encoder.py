@@ -1,0 +1,253 @@
+"""What every text encoder shares: its inputs, its mask, its outputs and its tokenizer."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_pretrained.layers.base import PretrainedLayer
+from keras_pretrained.layers.blocks.pooling import POOLING
+from keras_pretrained.layers.blocks.scalar_mix import ScalarMix
+from keras_pretrained.layers.depth import StageCall, State
+from keras_pretrained.tokenizers import WordPieceTokenizer
+
+_INPUTS = ("token_ids", "segment_ids", "padding_mask")
+HiddenLayers = int | list[int] | str
+
+
+class TextEncoder(PretrainedLayer):
+    """Token ids -> one vector a token, or one a text.
+
+    A subclass passes hidden states from stage to stage under the key `"hidden"` and calls
+    `record` behind the embeddings and behind every block.
+    """
+
+    def configure_outputs(
+        self, num_layers: int, pooling: str | None, hidden_layers: HiddenLayers
+    ) -> None:
+        """Checks and keeps what the layer returns; `num_layers` blocks follow the embeddings."""
+        allowed = [None, "pooler", *POOLING]
+        if pooling not in allowed:
+            raise ValueError(f"`pooling` must be one of {allowed}. Received: {pooling!r}")
+        self.pooling = pooling
+        self.hidden_layers = hidden_layers
+        self._selected = _positions(hidden_layers, num_layers)
+        if pooling == "pooler" and self._selected != [num_layers]:
+            raise ValueError(
+                "The original pooler reads the last hidden state: pooling='pooler' needs "
+                f"hidden_layers=-1. Received: hidden_layers={hidden_layers!r}"
+            )
+        self._last = num_layers
+        self.mix = (
+            ScalarMix(dtype=self.dtype_policy, name="mix") if hidden_layers == "mix" else None
+        )
+        if pooling == "pooler":
+            self.use_heads()
+        self.supports_masking = True
+        self._features_called = False
+
+    # --- running ----------------------------------------------------------------------------
+
+    def begin(self, inputs: Any) -> State:
+        ops = keras.ops
+        given = dict(inputs) if isinstance(inputs, Mapping) else {"token_ids": inputs}
+        unknown = sorted(set(given) - set(_INPUTS))
+        if unknown or "token_ids" not in given:
+            raise ValueError(
+                f"Layer {self.name!r} takes token ids or a dictionary of {', '.join(_INPUTS)}, of "
+                f"which only token_ids is required. Received: {', '.join(map(str, given))}"
+            )
+        token_ids = self._checked_ids(given["token_ids"])
+        segment_ids, padding_mask = given.get("segment_ids"), given.get("padding_mask")
+        if segment_ids is None:
+            segment_ids = ops.zeros_like(token_ids)
+        return {
+            "token_ids": token_ids,
+            "segment_ids": ops.cast(segment_ids, "int32"),
+            "padding_mask": self._mask(token_ids, padding_mask),
+        }
+
+    def _checked_ids(self, token_ids: Any) -> Any:
+        dtype = keras.backend.standardize_dtype(token_ids.dtype)
+        if dtype == "string":
+            raise ValueError(
+                f"Layer {self.name!r} takes token ids. Received: strings. Make ids of them with "
+                "`layer.tokenizer(texts)`, for instance inside `dataset.map`."
+            )
+        if len(token_ids.shape) != 2 or "int" not in dtype:
+            raise ValueError(
+                f"Layer {self.name!r} takes integer token_ids of shape (batch, length). "
+                f"Received: {dtype} of shape {tuple(token_ids.shape)}"
+            )
+        return keras.ops.cast(token_ids, "int32")
+
+    def _mask(self, token_ids: Any, padding_mask: Any) -> Any:
+        if padding_mask is None:
+            padding_mask = keras.ops.not_equal(token_ids, self.pad_id)
+        return keras.ops.cast(padding_mask, "int32")
+
+    @property
+    def pad_id(self) -> int:
+        """The id that stands for padding when no mask is given."""
+        return 0
+
+    def record(self, state: State, index: int, call: StageCall) -> State:
+        """Keeps `state["hidden"]` as hidden state `index` when an output needs it later."""
+        if call.features or (index in self._selected and self._selected != [self._last]):
+            state[f"hidden_state_{index}"] = state["hidden"]
+        return state
+
+    def finish(self, state: State, call: StageCall) -> Any:
+        self._features_called = call.features
+        if call.features:
+            return self._all_features(state)
+        if self.pooling == "pooler":
+            return state["pooled"]
+        if self.mix is not None:
+            hidden = self.mix([state[f"hidden_state_{index}"] for index in self._selected])
+        elif self._selected == [self._last]:
+            hidden = state["hidden"]
+        else:
+            parts = [state[f"hidden_state_{index}"] for index in self._selected]
+            hidden = keras.ops.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
+        if self.pooling is None:
+            return hidden
+        return POOLING[self.pooling](hidden, state["padding_mask"])
+
+    def _all_features(self, state: State) -> dict[str, Any]:
+        count = self._last
+        found: dict[str, Any] = {
+            "hidden_states": [state[f"hidden_state_{index}"] for index in range(count + 1)],
+            "attentions": [state[f"attention_{index}"] for index in range(count)],
+        }
+        for name in ("pooled", "logits"):
+            if name in state:
+                found[name] = state[name]
+        return found
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        if self.pooling is not None or self._features_called:
+            return None
+        given = inputs if isinstance(inputs, Mapping) else {"token_ids": inputs}
+        mask = given.get("padding_mask")
+        if mask is None:
+            return keras.ops.not_equal(given["token_ids"], self.pad_id)
+        return keras.ops.cast(mask, "bool")
+
+    # --- shapes -----------------------------------------------------------------------------
+
+    def build_new(self) -> None:
+        if self.mix is not None:
+            self.mix.build([(None, None, self.hidden_size)] * len(self._selected))
+
+    def new_layers(self) -> list[keras.layers.Layer]:
+        return [] if self.mix is None else [self.mix]
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of one hidden state."""
+        raise NotImplementedError
+
+    @property
+    def output_size(self) -> int:
+        """Width of the layer's output."""
+        parts = 1 if self.mix is not None else len(self._selected)
+        return self.hidden_size * parts * (2 if self.pooling == "mean-max" else 1)
+
+    def symbolic_inputs(self) -> dict[str, Any]:
+        return {name: keras.Input((None,), dtype="int32", name=name) for name in _INPUTS}
+
+    def compute_output_spec(
+        self, inputs: Any, training: bool | None = None, features: bool = False
+    ) -> Any:
+        state = inputs if isinstance(inputs, Mapping) else {"token_ids": inputs}
+        # A symbolic call must fail on wrong inputs as a real one does.
+        self.begin(inputs)
+        self._features_called = features
+        batch, length = state["token_ids"].shape
+        if features:
+            self.use_heads()
+            return self._feature_spec(batch, length)
+        shape = (batch, length) if self.pooling is None else (batch,)
+        return keras.KerasTensor((*shape, self.output_size), dtype=self.compute_dtype)
+
+    def _feature_spec(self, batch: int | None, length: int | None) -> dict[str, Any]:
+        def tensor(*shape: int | None) -> Any:
+            return keras.KerasTensor(shape, dtype=self.compute_dtype)
+
+        found: dict[str, Any] = {
+            "hidden_states": [
+                tensor(batch, length, self.hidden_size) for _ in range(self._last + 1)
+            ],
+            "attentions": [
+                tensor(batch, self.num_heads, length, length) for _ in range(self._last)
+            ],
+        }
+        if any(stage.name == "pooler" for stage in self.stages):
+            found["pooled"] = tensor(batch, self.hidden_size)
+        return found
+
+    @property
+    def num_heads(self) -> int:
+        """Attention heads of a block."""
+        raise NotImplementedError
+
+    # --- the tokenizer ----------------------------------------------------------------------
+
+    @property
+    def tokenizer(self) -> WordPieceTokenizer:
+        """Texts -> the layer's inputs, with the checkpoint's own vocabulary."""
+        if self._tokenizer is None:
+            raise ValueError(
+                f"Layer {self.name!r} has no vocabulary: it was made from an architecture or from "
+                "weights without one. Pass token ids, or give the layer a tokenizer with "
+                "`tokenizer=WordPieceTokenizer('vocab.txt')`."
+            )
+        return self._tokenizer
+
+    def configure_tokenizer(self, tokenizer: WordPieceTokenizer | Mapping[str, Any] | None) -> None:
+        """Keeps a tokenizer; from a configuration it is filled by `load_assets` later."""
+        self._tokenizer: WordPieceTokenizer | None = None
+        self._tokenizer_config: dict[str, Any] | None = None
+        if isinstance(tokenizer, Mapping):
+            self._tokenizer_config = dict(tokenizer)
+        elif tokenizer is not None:
+            self._tokenizer = tokenizer
+            self._tokenizer_config = tokenizer.get_config()
+
+    def save_assets(self, folder: str) -> None:
+        """Writes the vocabulary; Keras calls this when it saves a model."""
+        if self._tokenizer is not None:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self._tokenizer.save_assets(folder)
+
+    def load_assets(self, folder: str) -> None:
+        """Reads the vocabulary; Keras calls this after the layer was made from its config."""
+        if self._tokenizer_config is not None and Path(folder).is_dir():
+            tokenizer = WordPieceTokenizer.from_config(self._tokenizer_config)
+            tokenizer.load_assets(folder)
+            self._tokenizer = tokenizer
+
+
+def _positions(hidden_layers: HiddenLayers, num_layers: int) -> list[int]:
+    """The hidden states, 0 = embeddings, that `hidden_layers` names."""
+    count = num_layers + 1
+    if isinstance(hidden_layers, str):
+        if hidden_layers in ("all", "mix"):
+            return list(range(count))
+    else:
+        asked = hidden_layers if isinstance(hidden_layers, list | tuple) else [hidden_layers]
+        try:
+            found = [operator.index(index) for index in asked]
+        except TypeError:
+            found = []
+        if found and all(-count <= index < count for index in found):
+            return [index % count for index in found]
+    raise ValueError(
+        f"`hidden_layers` must be 'all', 'mix', or positions from {-count} to {num_layers} "
+        f"(0 = embeddings, -1 = last block), one or a list. Received: {hidden_layers!r}"
+    )
