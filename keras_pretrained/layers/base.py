@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+from keras.src.backend.common import global_state
 
 from keras_pretrained.checkpoints import Checkpoint, open_checkpoint
 from keras_pretrained.checkpoints.writing import write_checkpoint
@@ -21,6 +22,7 @@ from keras_pretrained.layers.depth import (
     apply_depth,
     check_names,
     first_trainable,
+    plain,
 )
 from keras_pretrained.weights import (
     LoadReport,
@@ -67,7 +69,7 @@ class PretrainedLayer(keras.layers.Layer):
         self._declared_stages = tuple(stages)
         check_names(self._declared_stages)
         first_trainable(self._declared_stages, trainable_from)
-        self._trainable_from = trainable_from
+        self._trainable_from = plain(trainable_from)
 
     def create(
         self,
@@ -129,7 +131,7 @@ class PretrainedLayer(keras.layers.Layer):
 
     def call(self, inputs: Any, training: bool | None = None, features: bool = False) -> Any:
         call = StageCall(training=bool(training), features=features)
-        self.remember_caller(self._get_call_context().entry_layer)
+        self.remember_caller()
         state = self.run_stages(self.begin(inputs), 0, len(self.stages), call)
         return self.finish(state, call)
 
@@ -178,7 +180,7 @@ class PretrainedLayer(keras.layers.Layer):
 
     def _set_depth(self, value: Depth) -> None:
         first = first_trainable(self.stages, value)
-        self._trainable_from = value
+        self._trainable_from = plain(value)
         self._first_trainable = first
         self._apply_depth()
 
@@ -208,10 +210,13 @@ class PretrainedLayer(keras.layers.Layer):
     def _trained(self) -> set[int]:
         return {id(variable) for variable in self.trainable_variables}
 
-    def remember_caller(self, entry: Any) -> None:
+    def remember_caller(self) -> None:
         """Keeps the model whose call led here, to un-compile it when the depth changes."""
-        if isinstance(entry, keras.Model):
-            self._callers.add(entry)
+        # Keras has no public view of its call stack. (`Layer._get_call_context` would open a new
+        # context here when `call` was reached without `__call__`, as JAX's stateless calls do.)
+        context = global_state.get_global_attribute("current_call_ctx")
+        if context is not None and isinstance(context.entry_layer, keras.Model):
+            self._callers.add(context.entry_layer)
 
     def split(self) -> tuple[keras.Model, keras.Model]:
         """The frozen prefix and the trainable suffix as two Keras models that share weights.

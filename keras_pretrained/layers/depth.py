@@ -84,6 +84,13 @@ def first_trainable(stages: Sequence[Stage], trainable_from: Depth) -> int:
     raise _invalid(names, count, trainable_from)
 
 
+def plain(trainable_from: Depth) -> Depth:
+    """The same depth with NumPy numbers made Python's, as a configuration holds it."""
+    if trainable_from is None or isinstance(trainable_from, str):
+        return trainable_from
+    return operator.index(trainable_from)
+
+
 def _is_block(stage: Stage) -> bool:
     return not stage.head and stage.name != "stem"
 

@@ -46,7 +46,7 @@ class StageSlice(keras.layers.Layer):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         layer, call = self.owner.layer, StageCall(training=bool(training))
-        layer.remember_caller(self._get_call_context().entry_layer)
+        layer.remember_caller()
         state: State = layer.begin(inputs) if self.part == "prefix" else dict(inputs)
         state = layer.run_stages(state, *self._range(), call)
         return state if self.part == "prefix" else layer.finish(state, call)

@@ -34,8 +34,10 @@ class TextEncoder(PretrainedLayer):
         if pooling not in allowed:
             raise ValueError(f"`pooling` must be one of {allowed}. Received: {pooling!r}")
         self.pooling = pooling
-        self.hidden_layers = hidden_layers
         self._selected = _positions(hidden_layers, num_layers)
+        if isinstance(hidden_layers, list | tuple):
+            hidden_layers = [operator.index(index) for index in hidden_layers]
+        self.hidden_layers = hidden_layers
         if pooling == "pooler" and self._selected != [num_layers]:
             raise ValueError(
                 "The original pooler reads the last hidden state: pooling='pooler' needs "
@@ -167,6 +169,7 @@ class TextEncoder(PretrainedLayer):
         state = inputs if isinstance(inputs, Mapping) else {"token_ids": inputs}
         # A symbolic call must fail on wrong inputs as a real one does.
         self.begin(inputs)
+        self.remember_caller()
         self._features_called = features
         batch, length = state["token_ids"].shape
         if features:

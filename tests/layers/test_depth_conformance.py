@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from keras.src.backend.common import global_state
 
 from tests.layers.toys import CASES, Case
 
@@ -164,6 +165,17 @@ def test_a_depth_changed_after_compile_must_be_compiled_again(case: Case) -> Non
     stem = stage_paths(layer)[0]
     after = snapshot(layer)
     assert any(not np.array_equal(before[path], after[path]) for path in stem)
+
+
+@cases
+def test_a_stateless_call_leaves_no_call_context_behind(case: Case) -> None:
+    layer = case.make()
+    values = [
+        [v.value for v in group]
+        for group in (layer.trainable_variables, layer.non_trainable_variables)
+    ]
+    layer.stateless_call(*values, keras.ops.convert_to_tensor(case.inputs()))
+    assert global_state.get_global_attribute("current_call_ctx") is None
 
 
 @cases

@@ -76,7 +76,8 @@ class SelfAttention(Block):
         key, value = self._heads(self.key(hidden)), self._heads(self.value(hidden))
         scores = ops.matmul(query, ops.swapaxes(key, -1, -2))
         # The softmax of half-precision scores loses too much; float32 costs little here.
-        scores = ops.cast(scores, "float32") + ops.cast(bias, "float32")
+        precise = keras.backend.result_type(self.compute_dtype, "float32")
+        scores = ops.cast(scores, precise) + ops.cast(bias, precise)
         probabilities = ops.cast(ops.softmax(scores, axis=-1), self.compute_dtype)
         context = ops.matmul(self.dropout(probabilities, training=training), value)
         context = ops.transpose(context, (0, 2, 1, 3))

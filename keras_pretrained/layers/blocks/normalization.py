@@ -13,7 +13,7 @@ class LayerNormalization(Block):
     """Normalises the last axis: `gamma * (x - mean) / sqrt(variance + epsilon) + beta`.
 
     The published epsilon of many encoders is 1e-12, which vanishes in half precision, so
-    the arithmetic runs in float32 and only the result has the layer's compute dtype.
+    the arithmetic runs in float32 at least and only the result has the layer's compute dtype.
 
     Reference: [Layer Normalization](https://arxiv.org/abs/1607.06450).
 
@@ -33,11 +33,12 @@ class LayerNormalization(Block):
 
     def call(self, inputs: Any) -> Any:
         ops = keras.ops
-        x = ops.cast(inputs, "float32")
+        precise = keras.backend.result_type(self.compute_dtype, "float32")
+        x = ops.cast(inputs, precise)
         centred = x - ops.mean(x, axis=-1, keepdims=True)
         variance = ops.mean(ops.square(centred), axis=-1, keepdims=True)
-        scale = ops.rsqrt(variance + self.epsilon) * ops.cast(self.gamma, "float32")
-        return ops.cast(centred * scale + ops.cast(self.beta, "float32"), self.compute_dtype)
+        scale = ops.rsqrt(variance + self.epsilon) * ops.cast(self.gamma, precise)
+        return ops.cast(centred * scale + ops.cast(self.beta, precise), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> Any:
         return input_shape
