@@ -47,7 +47,8 @@ class LazyArray:
         if array.shape != self.shape or array.dtype != self.dtype:
             raise CheckpointError(
                 f"Tensor {self.name!r} was declared as {self.dtype}{list(self.shape)} but its "
-                f"data reads as {array.dtype}{list(array.shape)}. The file is damaged: get it again."
+                f"data reads as {array.dtype}{list(array.shape)}. The file is damaged: get it "
+                "again."
             )
         if array.flags.writeable:
             array.flags.writeable = False

@@ -64,6 +64,7 @@ class WeightMap:
             that no layer of this family holds; each with the reason.
         prefixes: what may stand before every source name; writing uses the first.
         container: the file format that checkpoints of this dialect are written in.
+        file_name: what the file, or its prefix, is called in a published folder.
     """
 
     dialect: str
@@ -71,6 +72,7 @@ class WeightMap:
     ignore: Mapping[str, str] = field(default_factory=dict)
     prefixes: tuple[str, ...] = ("",)
     container: str = "safetensors"
+    file_name: str = "model.safetensors"
 
     def candidates(self, target: str, dims: Mapping[str, int]) -> Iterator[BoundRule]:
         """Every way in which a checkpoint of this dialect may hold the target."""

@@ -1,0 +1,39 @@
+"""`write_checkpoint`: tensors back into a container that the original programs read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from keras_pretrained.checkpoints.safetensors import write_safetensors
+
+
+def write_checkpoint(
+    path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], container: str
+) -> Path:
+    """Writes tensors as a checkpoint.
+
+    Args:
+        path: the file to write; for `"tf-bundle"` the prefix of its files.
+        tensors: name -> array.
+        container: `"safetensors"` or `"tf-bundle"`.
+
+    Returns:
+        The path, as `open_checkpoint` takes it.
+
+    Raises:
+        ValueError: the container is unknown, or cannot hold a tensor.
+    """
+    if container == "safetensors":
+        # transformers refuses a safetensors file that does not name its framework.
+        return write_safetensors(path, tensors, {"format": "pt"})
+    if container == "tf-bundle":
+        from keras_pretrained.checkpoints.tf_bundle_writer import write_tf_bundle
+
+        return write_tf_bundle(path, tensors)
+    raise ValueError(
+        f"Cannot write the container {container!r}. Expected 'safetensors' or 'tf-bundle'."
+    )
