@@ -153,6 +153,13 @@ class PretrainedLayer(keras.layers.Layer):
         """
         return self(inputs, training=training, features=True)
 
+    @property
+    def output(self) -> Any:
+        # Keras checks that a graph is connected by counting `layer.output`, which is of the first
+        # call; a call for features has more outputs than a plain one of the same layer.
+        calls = {len(node.outputs): node.outputs for node in self._inbound_nodes}
+        return calls[max(calls)] if len(calls) > 1 else super().output
+
     def use_heads(self) -> None:
         """Lets the original heads take part: an output depends on them.
 

@@ -157,6 +157,20 @@ def test_features_in_a_graph_keep_the_layer(tmp_path: Path) -> None:
     assert attention[1, :, :, 3:].max() == 0
 
 
+@pytest.mark.parametrize("plain_first", [True, False])
+def test_output_and_features_stand_in_one_graph(plain_first: bool) -> None:
+    encoder = make_bert()
+    symbolic = encoder.symbolic_inputs()
+    calls = [lambda: encoder(symbolic), lambda: encoder.features(symbolic)["pooled"]]
+    outputs = [call() for call in (calls if plain_first else calls[::-1])]
+    model = keras.Model(symbolic, outputs)
+    assert len(model(INPUTS)) == 2
+
+
+def test_one_token_is_a_text() -> None:
+    assert to_numpy(make_bert()(IDS[:, :1])).shape == (2, 1, WIDTH)
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -331,3 +345,22 @@ def test_the_layer_compiles_for_tpu() -> None:
             values, INPUTS
         )
         assert set(exported.platforms) == {"tpu", "cuda", "cpu"}
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_adam_sees_the_summed_gradient_of_a_repeated_token(jit_compile: bool) -> None:
+    """The first step of Adam moves every entry that has a gradient by the learning rate."""
+    encoder = make_bert(pooling="mean", architecture_changes={"dropout": 0.0})
+    model = keras.Model(symbolic := encoder.symbolic_inputs(), encoder(symbolic))
+    model.compile(keras.optimizers.Adam(0.1, epsilon=1e-12), "mse", jit_compile=jit_compile)
+    tables = {
+        "word": (encoder.embeddings.word_embeddings, [2, 5]),
+        "segment": (encoder.embeddings.token_type_embeddings, [0, 1]),
+    }
+    before = {name: to_numpy(table) for name, (table, _) in tables.items()}
+    ids = np.array([[2, 5, 5, 5, 2, 5]], "int32")
+    x = {"token_ids": ids, "segment_ids": (ids == 5).astype("int32"), "padding_mask": ids > 0}
+    model.train_on_batch(x, np.random.default_rng(0).normal(size=(1, WIDTH)))
+    for name, (table, rows) in tables.items():
+        moved = np.abs(to_numpy(table) - before[name])[rows]
+        np.testing.assert_allclose(moved, 0.1, rtol=1e-3, err_msg=name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -224,7 +224,7 @@ class Case:
         return random.integers(1, VOCABULARY, (4, 5)).astype("int32")
 
 
-def make_bert(**kwargs: Any) -> BertEncoder:
+def make_bert(architecture_changes: dict[str, Any] | None = None, **kwargs: Any) -> BertEncoder:
     architecture = BertArchitecture(
         vocabulary_size=VOCABULARY,
         num_layers=3,
@@ -234,6 +234,7 @@ def make_bert(**kwargs: Any) -> BertEncoder:
         max_positions=12,
         initializer_range=0.3,
     )
+    architecture = replace(architecture, **(architecture_changes or {}))
     return BertEncoder(architecture=architecture, **kwargs)
 
 

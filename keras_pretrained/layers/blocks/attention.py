@@ -78,7 +78,10 @@ class SelfAttention(Block):
         # The softmax of half-precision scores loses too much; float32 costs little here.
         precise = keras.backend.result_type(self.compute_dtype, "float32")
         scores = ops.cast(scores, precise) + ops.cast(bias, precise)
-        probabilities = ops.cast(ops.softmax(scores, axis=-1), self.compute_dtype)
+        # Keras warns of a softmax over one entry, which is what a text of one token needs.
+        one = scores.shape[-1] == 1
+        probabilities = ops.ones_like(scores) if one else ops.softmax(scores, axis=-1)
+        probabilities = ops.cast(probabilities, self.compute_dtype)
         context = ops.matmul(self.dropout(probabilities, training=training), value)
         context = ops.transpose(context, (0, 2, 1, 3))
         context = ops.reshape(context, (-1, *_lengths(hidden)))

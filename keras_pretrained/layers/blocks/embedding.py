@@ -8,6 +8,7 @@ import keras
 
 from keras_pretrained.layers.blocks.block import Block
 from keras_pretrained.layers.blocks.normalization import LayerNormalization
+from keras_pretrained.layers.blocks.tensorflow import take_summed
 
 
 class Embeddings(Block):
@@ -58,14 +59,16 @@ class Embeddings(Block):
     def call(self, token_ids: Any, segment_ids: Any, training: bool | None = None) -> Any:
         """(batch, length) ids and segments -> (batch, length, hidden size)."""
         ops = keras.ops
-        if token_ids.shape[1] is not None and token_ids.shape[1] > self.max_positions:
+        length = token_ids.shape[1]
+        # Lengths that are not known yet are no int; JAX has symbols for them.
+        if isinstance(length, int) and length > self.max_positions:
             raise ValueError(
                 f"The input is longer than the position table of layer {self.path!r}. Expected at "
-                f"most {self.max_positions} tokens. Received: {token_ids.shape[1]}. "
+                f"most {self.max_positions} tokens. Received: {length}. "
                 f"Truncate the texts with max_length={self.max_positions}."
             )
-        x = ops.take(self.word_embeddings, token_ids, axis=0)
-        x = x + ops.take(self.token_type_embeddings, segment_ids, axis=0)
+        x = take_summed(self.word_embeddings, token_ids, training)
+        x = x + take_summed(self.token_type_embeddings, segment_ids, training)
         x = x + self.position_embeddings[: ops.shape(token_ids)[1]]
         return self.dropout(self.norm(x), training=training)
 
