@@ -78,6 +78,7 @@ class Hdf5Objects:
         # each byte of structure about once.
         self._budget = 64 * self.size + 1_000_000
         self._nodes: set[int] = set()
+        self._heaps: dict[int, dict[int, tuple[int, int]]] = {}
         self._read_superblock()
 
     def _read_superblock(self) -> None:
@@ -386,26 +387,34 @@ class Hdf5Objects:
         wanted = cursor.number(4)
         if length == 0:
             return b""
+        if address not in self._heaps:
+            self._heaps[address] = self._global_heap(address)
+        position, size = self._heaps[address].get(wanted, (0, -1))
+        if length > size:
+            raise CheckpointError("a text is not in its heap")
+        return self.raw(position, length)
+
+    def _global_heap(self, address: int) -> dict[int, tuple[int, int]]:
+        """The objects of a global heap by index: position and size."""
         head = Bytes(self.raw(address, 8 + self.length_size))
         if head.take(4) != b"GCOL" or head.number(1) != 1:
             raise CheckpointError("a text lies in no heap")
         head.take(3)
-        end = address + head.number(self.length_size)
-        position = address + 8 + self.length_size
-        while position + 8 + self.length_size <= min(end, self.size):
+        end = min(address + head.number(self.length_size), self.size)
+        position = address + head.position
+        found: dict[int, tuple[int, int]] = {}
+        while position + 8 + self.length_size <= end:
             entry = Bytes(self.raw(position, 8 + self.length_size))
             index = entry.number(2)
             entry.take(6)
             size = entry.number(self.length_size)
-            position += 8 + self.length_size
-            if index == wanted and index:
-                if length > size:
-                    break
-                return self.raw(position, length)
+            position += entry.position
+            # Index 0 is the free space at the end.
             if index == 0:
                 break
+            found[index] = (position, size)
             position += size + -size % 8
-        raise CheckpointError("a text is not in its heap")
+        return found
 
 
 def _growing(blocks: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:

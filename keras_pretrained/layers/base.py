@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -132,14 +132,15 @@ class PretrainedLayer(keras.layers.Layer):
     def call(self, inputs: Any, training: bool | None = None, features: bool = False) -> Any:
         call = StageCall(training=bool(training), features=features)
         self.remember_caller()
-        state = self.run_stages(self.begin(inputs), 0, len(self.stages), call)
-        return self.finish(state, call)
+        with kept_training_flag():
+            state = self.run_stages(self.begin(inputs), 0, len(self.stages), call)
+            return self.finish(state, call)
 
     def run_stages(self, state: State, start: int, stop: int, call: StageCall) -> State:
         """Runs the stages `start` to `stop - 1`; frozen ones in inference mode."""
         for index in range(start, stop):
             stage = self.stages[index]
-            if stage.head and not (call.features or self._heads_in_use):
+            if not (call.features or self.in_use(index)):
                 continue
             training = call.training and self.trainable and index >= self._first_trainable
             state = stage.run(state, StageCall(training, call.features))
@@ -160,12 +161,16 @@ class PretrainedLayer(keras.layers.Layer):
         calls = {len(node.outputs): node.outputs for node in self._inbound_nodes}
         return calls[max(calls)] if len(calls) > 1 else super().output
 
-    def use_heads(self) -> None:
-        """Lets the original heads take part: an output depends on them.
+    def in_use(self, index: int) -> bool:
+        """Whether an output depends on this stage.
 
-        A head that no output depends on has no gradient. It is kept with its weights but
-        frozen, because an optimizer would only decay it.
+        A stage that no output depends on has no gradient. It is kept with its weights but
+        neither run nor trained, because an optimizer would only decay it.
         """
+        return self._heads_in_use or not self.stages[index].head
+
+    def use_heads(self) -> None:
+        """Lets the original heads take part: an output depends on them."""
         if not self._heads_in_use:
             self._heads_in_use = True
             if self.built:
@@ -204,8 +209,8 @@ class PretrainedLayer(keras.layers.Layer):
     def _apply_depth(self, before: set[int] | None = None) -> None:
         before = self._trained() if before is None else before
         apply_depth(self.stages, self._first_trainable if self.trainable else len(self.stages))
-        for stage in self.stages:
-            if stage.head and not self._heads_in_use:
+        for index, stage in enumerate(self.stages):
+            if not self.in_use(index):
                 for layer in stage.layers:
                     layer.trainable = False
         if self._trained() != before:
@@ -221,7 +226,7 @@ class PretrainedLayer(keras.layers.Layer):
         """Keeps the model whose call led here, to un-compile it when the depth changes."""
         # Keras has no public view of its call stack. (`Layer._get_call_context` would open a new
         # context here when `call` was reached without `__call__`, as JAX's stateless calls do.)
-        context = global_state.get_global_attribute("current_call_ctx")
+        context = _call_context()
         if context is not None and isinstance(context.entry_layer, keras.Model):
             self._callers.add(context.entry_layer)
 
@@ -297,3 +302,23 @@ class PretrainedLayer(keras.layers.Layer):
     def published_files(self, dialect: str) -> dict[str, bytes]:
         """What stands beside the weights in a published folder: name -> content."""
         return {}
+
+
+@contextmanager
+def kept_training_flag() -> Iterator[None]:
+    """Leaves Keras' call stack in the mode in which it was found.
+
+    Keras hands the mode of the last inner call on to whatever is called next: behind a frozen
+    stage the dropout of the user's own model would be off without a word.
+    """
+    context = _call_context()
+    training = None if context is None else context.get_value("training")
+    try:
+        yield
+    finally:
+        if context is not None:
+            context.set_value("training", training)
+
+
+def _call_context() -> Any:
+    return global_state.get_global_attribute("current_call_ctx")

@@ -60,7 +60,7 @@ class BertArchitecture:
     pad_id: int = 0
 
     def __post_init__(self) -> None:
-        if self.hidden_size % self.num_heads:
+        if self.num_heads < 1 or self.hidden_size % self.num_heads:
             raise ValueError(
                 "hidden_size must be a multiple of num_heads. "
                 f"Received: hidden_size={self.hidden_size}, num_heads={self.num_heads}"
@@ -98,8 +98,8 @@ class BertEncoder(TextEncoder):
         max_length: where the tokenizer truncates; by default the position limit.
         weights: `"auto"` loads the source's weights, None leaves them random, a path loads
             those of another checkpoint.
-        dialect: naming scheme of the checkpoint (`"hf"`, `"google"`, `"tf-models"`), when it
-            cannot be told from the names.
+        dialect: naming scheme of the checkpoint (`"hf"`, `"google"`, `"tf-models"`,
+            `"tf-models-objects"`), when it cannot be told from the names.
         lowercase: whether texts are lower-cased; by default what the source says.
         architecture: a `BertArchitecture` in place of a source, for random weights, or changes
             to the source's own, e.g. `{"activation": "gelu_tanh", "dropout": 0.0}`.
@@ -147,7 +147,7 @@ class BertEncoder(TextEncoder):
         if isinstance(changes, BertArchitecture):
             changes = dataclasses.asdict(changes)
         found = find_bert(source, weights, dialect, changes)
-        self.architecture = BertArchitecture(**found.architecture)
+        self.architecture = _architecture(found.architecture)
         self.preset = found.preset if found.preset is not None else preset
         self.max_length = self._checked_length(max_length)
         self.configure_outputs(self.architecture.num_layers, pooling, hidden_layers)
@@ -275,6 +275,8 @@ class BertEncoder(TextEncoder):
         if self._tokenizer is not None:
             pieces = self._tokenizer.vocabulary
             files["vocab.txt"] = "".join(f"{piece}\n" for piece in pieces).encode()
+            options = {"do_lower_case": self._tokenizer.lowercase}
+            files["tokenizer_config.json"] = json.dumps(options, indent=2).encode()
         return files
 
     def get_config(self) -> dict[str, Any]:
@@ -288,3 +290,21 @@ class BertEncoder(TextEncoder):
             "max_length": self.max_length,
             "tokenizer": self._tokenizer_config,
         }
+
+
+def _architecture(sizes: Mapping[str, Any]) -> BertArchitecture:
+    fields = dataclasses.fields(BertArchitecture)
+    names = [field.name for field in fields]
+    missing = [
+        field.name
+        for field in fields
+        if field.default is dataclasses.MISSING and field.name not in sizes
+    ]
+    unknown = [name for name in sizes if name not in names]
+    if missing or unknown:
+        raise ValueError(
+            "A BERT needs a `source` (a preset name or a path), or an `architecture` with all of "
+            f"its sizes. Expected entries: {', '.join(names)}. Missing: "
+            f"{', '.join(missing) or 'none'}. Unknown: {', '.join(unknown) or 'none'}."
+        )
+    return BertArchitecture(**sizes)

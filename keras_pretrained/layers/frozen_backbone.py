@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -46,7 +47,8 @@ class FrozenBackbone(PretrainedLayer):
         pooling: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        # The source's layers have dtype policies of their own: images must reach them uncut.
+        super().__init__(autocast=False, **kwargs)
         if pooling is not None and pooling not in _POOLING:
             raise ValueError(f"`pooling` must be None, 'avg' or 'max'. Received: {pooling!r}")
         self.pooling = pooling
@@ -87,8 +89,8 @@ class FrozenBackbone(PretrainedLayer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> FrozenBackbone:
-        source = keras.saving.deserialize_keras_object(config.pop("source"))
-        return cls(source, **config)
+        source = keras.saving.deserialize_keras_object(copy.deepcopy(config["source"]))
+        return cls(**{**config, "source": source})
 
 
 def _clone(source: Any) -> keras.Model:
@@ -109,5 +111,5 @@ def _clone(source: Any) -> keras.Model:
         )
     functional = keras.Model(source.inputs, source.outputs, name=source.name)
     clone = keras.models.clone_model(functional)
-    clone.set_weights(source.get_weights())
+    clone.set_weights(functional.get_weights())
     return clone

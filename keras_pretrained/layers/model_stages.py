@@ -10,20 +10,38 @@ import keras
 
 from keras_pretrained.layers.depth import Stage, StageCall, State
 
-_NORMALIZATIONS = (
+_FOLLOWERS = (
     keras.layers.BatchNormalization,
     keras.layers.GroupNormalization,
     keras.layers.LayerNormalization,
+    keras.layers.Normalization,
+    keras.layers.PReLU,
     keras.layers.RMSNormalization,
 )
+"""Normalisations and activations that bear weights and yet start no stage."""
 
 
 @dataclass
 class _Group:
-    """The graph nodes of one stage, in topological order."""
+    """The graph nodes of one stage, in topological order; the node `start` opens it."""
 
-    name: str
+    start: Any
     nodes: list[Any] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return str(self.start.operation.name)
+
+    @property
+    def result(self) -> Any:
+        """The last tensor that comes from the stage's own weights."""
+        made = {id(tensor): tensor for tensor in self.start.output_tensors}
+        last = self.start.output_tensors[0]
+        for node in self.nodes:
+            if any(id(tensor) in made for tensor in node.input_tensors):
+                made.update({id(tensor): tensor for tensor in node.output_tensors})
+                last = node.output_tensors[0]
+        return last
 
     @property
     def layers(self) -> tuple[keras.layers.Layer, ...]:
@@ -66,7 +84,7 @@ def _groups(model: keras.Model) -> list[_Group]:
     for node in _nodes(model):
         operation = node.operation
         if _starts_stage(operation) and id(operation) not in seen:
-            groups.append(_Group(operation.name, leading))
+            groups.append(_Group(node, leading))
             leading = []
             index = len(groups) - 1
         else:
@@ -76,7 +94,10 @@ def _groups(model: keras.Model) -> list[_Group]:
         (groups[index].nodes if groups else leading).append(node)
         stage_of.update({id(tensor): index for tensor in node.output_tensors})
     if not groups:
-        raise ValueError(f"Model {model.name!r} has no weights, so there is nothing to freeze.")
+        raise ValueError(
+            f"Model {model.name!r} has no stage to freeze. Expected a layer with weights that "
+            f"is other than a normalisation. Received: {[layer.name for layer in model.layers]}"
+        )
     return groups
 
 
@@ -84,7 +105,7 @@ def _starts_stage(operation: Any) -> bool:
     return (
         isinstance(operation, keras.layers.Layer)
         and bool(operation.weights)
-        and not isinstance(operation, _NORMALIZATIONS)
+        and not isinstance(operation, _FOLLOWERS)
     )
 
 
@@ -104,30 +125,24 @@ def _needed_after(later: list[_Group]) -> set[int]:
 
 
 def _stage(group: _Group, names: dict[int, str], needed: set[int]) -> Stage:
-    made = {id(tensor): tensor for node in group.nodes for tensor in node.output_tensors}
-    read = {
-        id(tensor): tensor
-        for node in group.nodes
-        for tensor in node.input_tensors
-        if id(tensor) not in made
-    }
-    kept = {key: tensor for key, tensor in made.items() if key in needed}
-    last = group.nodes[-1].output_tensors[0]
-    kept.setdefault(id(last), last)
-    part = keras.Model(list(read.values()), list(kept.values()), name=f"stage_{group.name}")
+    result = group.result
     alive = {names[key] for key in needed}
 
     def run(state: State, call: StageCall) -> State:
-        results = part([state[names[key]] for key in read], training=call.training)
-        flat = keras.tree.flatten(results)
-        made_now = dict(zip((names[key] for key in kept), flat, strict=True))
-        state = {**state, **made_now}
+        # The graph is walked by hand: a `keras.Model` of these nodes alone would lose masks, and
+        # Keras cannot cut one out where a layer is called several times.
+        tensors = {key: state[name] for key, name in names.items() if name in state}
+        for node in group.nodes:
+            args, kwargs = node.arguments.fill_in(tensors)
+            if isinstance(node.operation, keras.layers.Layer):
+                kwargs["training"] = call.training
+            made = keras.tree.flatten(node.operation(*args, **kwargs))
+            tensors.update(zip(map(id, node.output_tensors), made, strict=True))
+        later = {name: tensors[key] for key, name in names.items() if key in tensors}
+        kept = {name: tensor for name, tensor in later.items() if name in alive}
+        features = {name: x for name, x in state.items() if name.startswith("feature/")}
         if call.features:
-            state[f"feature/{group.name}"] = made_now[names[id(last)]]
-        return {
-            name: tensor
-            for name, tensor in state.items()
-            if name in alive or name.startswith("feature/")
-        }
+            features[f"feature/{group.name}"] = tensors[id(result)]
+        return {**kept, **features}
 
     return Stage(group.name, group.layers, run)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
+from keras_pretrained.layers.base import PretrainedLayer, kept_training_flag
 from keras_pretrained.layers.depth import StageCall, State
-
-if TYPE_CHECKING:
-    from keras_pretrained.layers.base import PretrainedLayer
 
 
 @dataclass(frozen=True)
@@ -47,9 +46,22 @@ class StageSlice(keras.layers.Layer):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         layer, call = self.owner.layer, StageCall(training=bool(training))
         layer.remember_caller()
-        state: State = layer.begin(inputs) if self.part == "prefix" else dict(inputs)
-        state = layer.run_stages(state, *self._range(), call)
-        return state if self.part == "prefix" else layer.finish(state, call)
+        with kept_training_flag():
+            state: State = layer.begin(inputs) if self.part == "prefix" else dict(inputs)
+            state = layer.run_stages(state, *self._range(), call)
+            return state if self.part == "prefix" else layer.finish(state, call)
+
+    @property
+    def trainable(self) -> bool:
+        return bool(self._trainable)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        before = self.owner.layer._trained()
+        keras.layers.Layer.trainable.fset(self, value)
+        if value:
+            # The parts are the whole layer's: its depth says which of them train.
+            self.owner.layer._apply_depth(before)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         return self.owner.layer.compute_mask(inputs) if self.part == "suffix" else None
@@ -68,8 +80,8 @@ class StageSlice(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> StageSlice:
-        layer = keras.saving.deserialize_keras_object(config.pop("layer"))
-        return cls(layer, **config)
+        layer = keras.saving.deserialize_keras_object(copy.deepcopy(config["layer"]))
+        return cls(**{**config, "layer": layer})
 
 
 def split_layer(layer: PretrainedLayer, boundary: int) -> tuple[keras.Model, keras.Model]:

@@ -92,6 +92,11 @@ class TextEncoder(PretrainedLayer):
             padding_mask = keras.ops.not_equal(token_ids, self.pad_id)
         return keras.ops.cast(padding_mask, "int32")
 
+    def in_use(self, index: int) -> bool:
+        # Stage 0 makes hidden state 0, and so on: no output reads what lies behind the last
+        # selected one, unless it is a head's.
+        return self._heads_in_use or index <= max(self._selected)
+
     @property
     def pad_id(self) -> int:
         """The id that stands for padding when no mask is given."""

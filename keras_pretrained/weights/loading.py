@@ -74,6 +74,12 @@ class WeightReader:
                 f"from {_stored(self.checkpoint, rule)}"
             )
             return None
+        if array.dtype.kind in "biuOSU":
+            # Whole numbers are quantised values: without their scales they mean nothing.
+            self.problems.unfit[target] = (
+                f"expected floating-point values, received {_stored(self.checkpoint, rule)}"
+            )
+            return None
         return array
 
     def finish(self) -> LoadReport:
@@ -163,6 +169,11 @@ def select_map(
     Raises:
         WeightsError: no map, or more than one, speaks this checkpoint's names.
     """
+    if not maps:
+        raise WeightsError(
+            f"The checkpoint {str(checkpoint.path)!r} cannot be loaded: this layer has no "
+            "dialects. Load the weights into its source before the layer is made from it."
+        )
     names = ", ".join(repr(weight_map.dialect) for weight_map in maps)
     if dialect != "auto":
         for weight_map in maps:

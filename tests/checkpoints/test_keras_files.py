@@ -47,7 +47,9 @@ def test_values_are_those_of_the_model(tmp_path: Path, name: str) -> None:
     assert set(checkpoint) == set(expected)
     for path, values in expected.items():
         np.testing.assert_array_equal(checkpoint[path].read(), values)
-        assert not checkpoint[path].read().flags.owndata
+        if name == "m.weights.h5":
+            # In the archive the member may lie at any offset, and unaligned data is copied.
+            assert not checkpoint[path].read().flags.owndata
     names = checkpoint.metadata["keras_names"]
     assert {names[group.removesuffix("/vars")] for group in GROUPS.values()} == set(GROUPS)
 

