@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import keras
-from keras.src.backend.common import global_state
 
 from keras_pretrained.checkpoints import Checkpoint, open_checkpoint
 from keras_pretrained.checkpoints.writing import write_checkpoint
+from keras_pretrained.layers.call_stack import calling_model, kept_training_flag
 from keras_pretrained.layers.depth import (
     Depth,
     Stage,
@@ -224,11 +224,9 @@ class PretrainedLayer(keras.layers.Layer):
 
     def remember_caller(self) -> None:
         """Keeps the model whose call led here, to un-compile it when the depth changes."""
-        # Keras has no public view of its call stack. (`Layer._get_call_context` would open a new
-        # context here when `call` was reached without `__call__`, as JAX's stateless calls do.)
-        context = _call_context()
-        if context is not None and isinstance(context.entry_layer, keras.Model):
-            self._callers.add(context.entry_layer)
+        model = calling_model()
+        if model is not None:
+            self._callers.add(model)
 
     def split(self) -> tuple[keras.Model, keras.Model]:
         """The frozen prefix and the trainable suffix as two Keras models that share weights.
@@ -302,23 +300,3 @@ class PretrainedLayer(keras.layers.Layer):
     def published_files(self, dialect: str) -> dict[str, bytes]:
         """What stands beside the weights in a published folder: name -> content."""
         return {}
-
-
-@contextmanager
-def kept_training_flag() -> Iterator[None]:
-    """Leaves Keras' call stack in the mode in which it was found.
-
-    Keras hands the mode of the last inner call on to whatever is called next: behind a frozen
-    stage the dropout of the user's own model would be off without a word.
-    """
-    context = _call_context()
-    training = None if context is None else context.get_value("training")
-    try:
-        yield
-    finally:
-        if context is not None:
-            context.set_value("training", training)
-
-
-def _call_context() -> Any:
-    return global_state.get_global_attribute("current_call_ctx")

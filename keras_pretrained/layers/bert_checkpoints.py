@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from keras_pretrained.checkpoints import Checkpoint, open_checkpoint
+from keras_pretrained.checkpoints import Checkpoint, CheckpointError, open_checkpoint
 from keras_pretrained.layers.bert_weights import WEIGHT_MAPS
 from keras_pretrained.presets import (
+    Located,
     Preset,
     PresetError,
     find_file,
@@ -137,14 +138,13 @@ def _from_path(
     origin = located.config or located.folder
     config = read_json(origin) if located.config else None
     if weights is None and config is not None:
-        spoken = "hf" if origin.name == "config.json" else "google"
-        architecture = architecture_from_config(config, str(origin), spoken)
+        architecture = architecture_from_config(config, str(origin), _dialect_of(located))
         lowercase = _lowercase(located.folder, None)
         return BertSource({**architecture, **changes}, None, None, located.vocabulary, lowercase)
     checkpoint = open_checkpoint(located.weights if weights in ("auto", None) else weights)
     weight_map = select_map(checkpoint, WEIGHT_MAPS, {}, dialect)
     if config is not None:
-        architecture = architecture_from_config(config, str(origin), weight_map.dialect)
+        architecture = architecture_from_config(config, str(origin), _dialect_of(located))
     else:
         architecture = architecture_from_tensors(checkpoint, weight_map)
     layers = int(architecture["num_layers"])
@@ -156,6 +156,17 @@ def _from_path(
     return found if weights is not None else replace(found, checkpoint=None, weight_map=None)
 
 
+def _dialect_of(located: Located) -> str:
+    """The dialect in which a source's configuration file is written."""
+    if located.config is not None and located.config.name == "config.json":
+        return "hf"
+    # Google wrote bert_config.json, and so did the first PyTorch conversions of its checkpoints.
+    try:
+        return select_map(open_checkpoint(located.weights), WEIGHT_MAPS, {}).dialect
+    except (CheckpointError, WeightsError, FileNotFoundError):
+        return "google"
+
+
 def architecture_from_config(
     config: Mapping[str, Any], origin: str, dialect: str
 ) -> dict[str, Any]:
@@ -164,7 +175,7 @@ def architecture_from_config(
     Args:
         config: the parsed file.
         origin: its name, for error messages.
-        dialect: the dialect of the weights beside it. `"gelu"` means the exact function to
+        dialect: whose program wrote the file. `"gelu"` means the exact function to
             Hugging Face; google-research/bert has computed the tanh approximation for it since
             2019-02-07, and TensorFlow Model Garden always has.
     """

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 
-from keras_pretrained.layers.base import PretrainedLayer, kept_training_flag
+from keras_pretrained.layers.call_stack import kept_training_flag
 from keras_pretrained.layers.depth import StageCall, State
+
+if TYPE_CHECKING:
+    from keras_pretrained.layers.base import PretrainedLayer
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from math import prod
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +18,9 @@ _ADVICE = (
     "Check that the architecture (its configuration file or preset) is the checkpoint's own, "
     "or name the naming scheme with `dialect=`."
 )
+
+_PLACEHOLDERS = 64 * 2**20
+"""Bytes of zeros, beyond the checkpoint's own size, that a failing loading may hold."""
 
 
 class Variable(Protocol):
@@ -48,6 +52,7 @@ class WeightReader:
         self.dims = dict(dims)
         self.problems = Problems()
         self._loaded: dict[str, tuple[str, ...]] = {}
+        self._budget = _PLACEHOLDERS + sum(array.nbytes for array in checkpoint.values())
 
     def read(self, target: str, shape: Sequence[int]) -> np.ndarray | None:
         """The values for one variable as a read-only array, or None when a problem was noted."""
@@ -81,6 +86,20 @@ class WeightReader:
             )
             return None
         return array
+
+    def placeholder(self, shape: Sequence[int], dtype: Any) -> np.ndarray:
+        """Zeros in place of a variable that could not be read; `finish` will raise.
+
+        A damaged configuration can ask for any size: placeholders may not take more memory
+        than the checkpoint itself would.
+
+        Raises:
+            WeightsError: with all problems noted so far, when they would.
+        """
+        self._budget -= prod(shape) * np.dtype(dtype).itemsize
+        if self._budget < 0:
+            raise self.problems.error(self.checkpoint.path, self.weight_map.dialect, _ADVICE)
+        return np.zeros(shape, dtype)
 
     def finish(self) -> LoadReport:
         """The report, once every variable has been read.
@@ -240,7 +259,6 @@ def stored_initializer(path: str) -> Any:
 
     def initializer(shape: Sequence[int], dtype: Any = None) -> np.ndarray:
         array = state.reader.read(target, shape)
-        # The zeros are never seen: the reader has noted the problem and `finish` will raise.
-        return np.zeros(shape, dtype) if array is None else owned(array, dtype)
+        return state.reader.placeholder(shape, dtype) if array is None else owned(array, dtype)
 
     return initializer

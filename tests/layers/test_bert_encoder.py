@@ -226,6 +226,19 @@ def test_every_variable_that_the_loss_depends_on_has_a_gradient() -> None:
             assert moved > 1e-8, variable.path
 
 
+def test_the_configuration_says_which_gelu_not_the_other_weights() -> None:
+    for options in ({}, {"weights": None}, {"weights": GOOGLE}):
+        assert BertEncoder(HF, **options).architecture.activation == "gelu"
+        assert BertEncoder(GOOGLE, **options).architecture.activation == "gelu_tanh"
+    old = GOLDENS / "bert_hf" / "legacy_bin"
+    assert BertEncoder(old).architecture.activation == "gelu"
+
+
+def test_a_configuration_that_lies_takes_no_memory() -> None:
+    with pytest.raises(WeightsError, match="word_embeddings: expected shape"):
+        BertEncoder(HF, architecture={"vocabulary_size": 10**12})
+
+
 @pytest.mark.parametrize("dialect", ["hf", "google", "tf-models", "tf-models-objects"])
 def test_weights_are_written_back_in_every_dialect(dialect: str, tmp_path: Path) -> None:
     sources = {

@@ -61,7 +61,7 @@ def test_the_backbone_is_the_model(make: Any, stages: list[str]) -> None:
     np.testing.assert_array_equal(to_numpy(backbone(VECTORS, training=True)), expected)
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error:.*mask")
 def test_masks_pass_from_stage_to_stage() -> None:
     inputs = keras.Input((None,), dtype="int32")
     x = layers.Embedding(9, 4, mask_zero=True)(inputs)

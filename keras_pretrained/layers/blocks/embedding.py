@@ -69,7 +69,12 @@ class Embeddings(Block):
             )
         x = take_summed(self.word_embeddings, token_ids, training)
         x = x + take_summed(self.token_type_embeddings, segment_ids, training)
-        x = x + self.position_embeddings[: ops.shape(token_ids)[1]]
+        count = ops.shape(token_ids)[1]
+        if length is None or isinstance(length, int):
+            x = x + self.position_embeddings[:count]
+        else:
+            # A slice up to a symbol might be shorter than the symbol says.
+            x = x + ops.take(self.position_embeddings, ops.arange(count), axis=0)
         return self.dropout(self.norm(x), training=training)
 
     def get_config(self) -> dict[str, Any]:
