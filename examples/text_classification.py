@@ -111,13 +111,13 @@ def parse_arguments() -> argparse.Namespace:
     add(
         "--trainable-from",
         type=lambda text: int(text) if text.lstrip("-").isdecimal() else text,
-        default=3,
+        default=4,
         metavar="DEPTH",
         help="number of frozen blocks, minus the number of trainable ones, or the name of the "
         "first trainable stage (default: %(default)s). Random weights all train.",
     )
     add("--epochs", type=int, default=2, help="default: %(default)s")
-    add("--max-length", type=int, default=48, help="tokens of a text (default: %(default)s)")
+    add("--max-length", type=int, default=40, help="tokens of a text (default: %(default)s)")
     add("--examples", type=int, default=2048, help="texts to train on (default: %(default)s)")
     add("--output", type=Path, help="folder for the saved models (default: a temporary one)")
     return parser.parse_args()
