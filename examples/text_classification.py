@@ -89,12 +89,13 @@ def run(arguments: argparse.Namespace, folder: Path) -> None:
 
     print("\nsaving, reloading, exporting", flush=True)
     differences = check_files(model, tokenize(model, data.test_texts), folder)
-    print(f"\n{'':<40}{'test accuracy':>15}{'seconds':>10}")
+    print(f"\n{'':<35}{'test accuracy':>20}{'seconds':>10}")
     for name, accuracy, seconds in rows:
-        print(f"{name:<40}{accuracy:>15.3f}{seconds:>10.1f}")
-    print(f"\n{'predictions on the test texts':<40}{'largest difference':>25}")
+        error = (accuracy * (1 - accuracy) / len(data.test_texts)) ** 0.5
+        print(f"{name:<35}{f'{accuracy:.3f} ± {error:.3f}':>20}{seconds:>10.1f}")
+    print(f"\n{'predictions on the test texts':<35}{'largest difference':>20}")
     for name, difference in differences.items():
-        print(f"{name:<40}{difference:>25.1e}")
+        print(f"{name:<35}{difference:>20.1e}")
     print(f"\n{time.perf_counter() - started:.0f} seconds in all")
 
 
@@ -111,7 +112,7 @@ def parse_arguments() -> argparse.Namespace:
     add(
         "--trainable-from",
         type=lambda text: int(text) if text.lstrip("-").isdecimal() else text,
-        default=4,
+        default=3,
         metavar="DEPTH",
         help="number of frozen blocks, minus the number of trainable ones, or the name of the "
         "first trainable stage (default: %(default)s). Random weights all train.",
