@@ -25,10 +25,6 @@ STAND_INS = {
     "checkpoints/bert-base-uncased": GOLDENS / "bert_hf" / "erf",
     "checkpoints/bert_en_uncased_L-12_H-768_A-12": GOLDENS / "bert_tf_models" / "saved_model",
 }
-# As many blocks and positions as MiniLM, so that depths and lengths mean the same.
-SMALL = BertArchitecture(
-    vocabulary_size=61, num_layers=6, num_heads=2, hidden_size=8, intermediate_size=8
-)
 
 
 @dataclass(frozen=True)
@@ -75,19 +71,25 @@ def make_stand_ins(folder: Path) -> None:
         shutil.copytree(source, folder / name)
 
 
-def make_small_minilm(folder: Path) -> None:
-    """Fills a folder with the files of a small network that stands in for MiniLM."""
+def make_small_minilm(folder: Path, num_layers: int = 6) -> None:
+    """Fills a folder with the files of a small network that stands in for MiniLM.
+
+    It has as many positions as MiniLM and by default as many blocks, so that lengths and depths
+    mean the same.
+    """
     folder.mkdir()
-    encoder = BertEncoder(architecture=SMALL)
-    encoder.save_weights_as(folder / "model.safetensors", dialect="hf")
+    small = BertArchitecture(
+        vocabulary_size=61, num_layers=num_layers, num_heads=2, hidden_size=8, intermediate_size=8
+    )
+    BertEncoder(architecture=small).save_weights_as(folder / "model.safetensors", dialect="hf")
     shutil.copy(GOLDENS / "bert_google" / "vocab.txt", folder)
     config = {
         "model_type": "bert",
-        "vocab_size": SMALL.vocabulary_size,
-        "num_hidden_layers": SMALL.num_layers,
-        "num_attention_heads": SMALL.num_heads,
-        "hidden_size": SMALL.hidden_size,
-        "intermediate_size": SMALL.intermediate_size,
+        "vocab_size": small.vocabulary_size,
+        "num_hidden_layers": small.num_layers,
+        "num_attention_heads": small.num_heads,
+        "hidden_size": small.hidden_size,
+        "intermediate_size": small.intermediate_size,
     }
     (folder / "config.json").write_text(json.dumps(config))
 
