@@ -112,7 +112,7 @@ def transformers(task: Task, check: bool, jit: bool) -> Step:
 class Program:
     """Its first run gives the losses of the check; every later one is a step to be timed."""
 
-    def __init__(self, build: Callable[[Task, bool, bool], Step], task: Task, jit: bool) -> None:
+    def __init__(self, build: Callable[[Any, bool, Any], Step], task: Any, jit: Any) -> None:
         self.build = lambda check: build(task, check, jit)
         self.step: Step | None = None
 

@@ -15,8 +15,10 @@ from keras_pretrained.export.compare import largest_difference
 from keras_pretrained.export.interface import Interface, Port
 from keras_pretrained.export.report import ExportError, ExportReport, TensorInfo, total_size
 from keras_pretrained.export.samples import Sample, given_samples, resized, synthetic_samples
+from keras_pretrained.export.texts import Wiring
 
 Run = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+Adapt = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 _TOLERANCES = {"float16": 1e-2, "bfloat16": 5e-2}
 _DEFAULT_TOLERANCE = 1e-4
@@ -33,6 +35,7 @@ class Check:
         tied: whether the model refuses inputs whose lengths have different names.
         tolerance: allowed difference, absolute plus relative.
         started: when the export began.
+        adapt: makes the artefact's inputs of the model's.
     """
 
     interface: Interface
@@ -41,9 +44,12 @@ class Check:
     tied: bool
     tolerance: float
     started: float
+    adapt: Adapt = dict
 
     @classmethod
-    def prepare(cls, interface: Interface, inputs: Any, tolerance: float | None) -> Check:
+    def prepare(
+        cls, interface: Interface, inputs: Any, tolerance: float | None, adapt: Adapt = dict
+    ) -> Check:
         """Runs the model on a given batch, or on made-up ones when `inputs` is None."""
         started = time.perf_counter()
         allowed = _tolerance(interface, tolerance)
@@ -53,14 +59,14 @@ class Check:
             tied = _is_tied(interface, samples[0])
         else:
             samples, predictions, tied = _predict_synthetic(interface)
-        return cls(interface, samples, predictions, tied, allowed, started)
+        return cls(interface, samples, predictions, tied, allowed, started, adapt)
 
     def run(self, artefact: str, run: Run) -> float:
         """The largest difference between the model and `run`, or an `ExportError`."""
         largest = 0.0
         for sample, expected in zip(self.samples, self.predictions, strict=True):
             try:
-                actual = run(sample.values)
+                actual = run(self.adapt(sample.values))
             except Exception as error:
                 raise ExportError(f"{artefact} does not run on {sample}: {error}") from error
             difference = largest_difference(expected, actual, self.tolerance, artefact, str(sample))
@@ -93,6 +99,28 @@ class Check:
             tolerance=self.tolerance,
             seconds=time.perf_counter() - self.started,
         )
+
+
+def checks_on_ids(wired: Wiring, inputs: Any, tolerance: float | None) -> list[Check]:
+    """The checks of an artefact without strings; the first one has its inputs and outputs.
+
+    Raises:
+        ExportError: the model takes strings of which nothing says how they become ids.
+    """
+    network = wired.network
+    if network.strings:
+        raise ExportError(
+            f"Model {network.model.name!r} takes strings ({', '.join(network.strings)}), which "
+            "this format does not have. They become ids by themselves where they go straight into "
+            "a text layer whose tokenizer is made of TensorFlow operations. Pass the model on ids "
+            'instead: the same layers called on `keras.Input((None,), dtype="int32")`, with texts '
+            "tokenized before the model."
+        )
+    if not wired.takes_texts:
+        return [Check.prepare(network, inputs, tolerance)]
+    texts = Check.prepare(wired.model, inputs, tolerance, wired.to_ids)
+    ids = [wired.to_ids(sample.values) for sample in texts.samples]
+    return [Check.prepare(network, ids[0], tolerance), texts]
 
 
 def _tolerance(interface: Interface, given: float | None) -> float:

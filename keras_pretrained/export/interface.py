@@ -31,23 +31,20 @@ class Interface:
     Names are those of the Keras inputs and of the layers that make the outputs, or the keys
     where a model takes or returns a dictionary. Characters that TensorFlow does not take in a
     name become `_`.
+
+    Args:
+        model: the model.
+        outputs: the outputs in place of the model's own names for them.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, outputs: Sequence[Port] | None = None) -> None:
         _check_model(model)
         self.model = model
         sequential = isinstance(model, keras.Sequential)
         self._inputs = model.inputs[0] if sequential else model.input
-        outputs = model.outputs[0] if sequential else model.output
+        made = model.outputs[0] if sequential else model.output
         self.inputs = _ports(self._inputs)
-        self.outputs = _ports(outputs, taken=[port.name for port in self.inputs])
-        strings = [port.name for port in self.inputs if port.dtype == "string"]
-        if strings:
-            raise ExportError(
-                f"Model {model.name!r} takes strings ({', '.join(strings)}). Pass the model on "
-                "token ids instead: the same layers called on `keras.Input((None,), "
-                'dtype="int32", name="token_ids")`, with texts tokenized before the model.'
-            )
+        self.outputs = outputs or _ports(made, taken=[port.name for port in self.inputs])
 
     def call(
         self, inputs: Mapping[str, Any], weights: Sequence[Any] | None = None
@@ -98,6 +95,11 @@ class Interface:
         """The outputs by name as NumPy arrays."""
         convert = keras.ops.convert_to_numpy
         return {name: np.asarray(convert(value)) for name, value in self.call(inputs).items()}
+
+    @property
+    def strings(self) -> list[str]:
+        """Names of the inputs that are strings."""
+        return [port.name for port in self.inputs if port.dtype == "string"]
 
     def layers(self) -> list[Any]:
         """All layers that compute something, at any depth."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,16 +10,21 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_pretrained.export.check import Check
-from keras_pretrained.export.interface import Interface
+from keras_pretrained.export.check import Run, checks_on_ids
 from keras_pretrained.export.onnx_graph import convert, name_axes
 from keras_pretrained.export.report import ExportError, ExportReport
+from keras_pretrained.export.requirements import (
+    check_backend,
+    check_packages,
+    check_precision,
+    check_size,
+)
 from keras_pretrained.export.staging import staged
+from keras_pretrained.export.texts import wiring
 
 KIND = "ONNX file"
 OPSETS = range(11, 19)
 _NEEDED = ("onnx", "onnxruntime", "tf2onnx")
-_LARGEST = 2_000_000_000
 
 
 def to_onnx(
@@ -38,8 +42,9 @@ def to_onnx(
     `batch` and `length` (`height`, `width` for images).
 
     Args:
-        model: a functional or sequential model on token ids, images or other numbers, in float32,
-            on the TensorFlow backend.
+        model: a functional or sequential model in float32 on the TensorFlow backend. ONNX Runtime
+            has no tokenizer: of a model on strings the file takes the ids (`token_ids`,
+            `segment_ids`, `padding_mask`) that `layer.tokenizer` makes of them.
         path: the file to write.
         opset: version of the ONNX operators, 11 to 18.
         inputs: one batch as the model takes it, to compare on. By default two made-up batches of
@@ -56,69 +61,37 @@ def to_onnx(
             behind then.
         ImportError: the packages of the extra `onnx` are missing.
     """
-    _check_environment(opset)
-    interface = Interface(model)
-    _check_model(interface)
+    check_backend("ONNX")
+    check_packages("onnx", _NEEDED)
+    _check_opset(opset)
+    wired = wiring(model)
+    interface = wired.network
+    check_precision(interface, "ONNX")
+    check_size(interface, "An ONNX file")
     with staged(path, KIND, overwrite, Path.is_file) as (target, artefact):
-        check = Check.prepare(interface, inputs, tolerance)
+        checks = checks_on_ids(wired, inputs, tolerance)
         try:
             proto = convert(interface, opset)
-            name_axes(proto, interface, check.input_axes(), check.output_axes())
+            name_axes(proto, interface, checks[0].input_axes(), checks[0].output_axes())
             artefact.write_bytes(proto.SerializeToString())
         except OSError:
             raise
         except Exception as error:
             raise ExportError(f"{KIND} {target} could not be made: {error}") from error
-        difference = _verify(check, artefact, target)
-        return check.report(target, artefact, "ONNX", f"opset {opset}", difference)
+        run = _runner(artefact, target)
+        difference = max(check.run(f"{KIND} {target}", run) for check in checks)
+        return checks[0].report(target, artefact, "ONNX", f"opset {opset}", difference)
 
 
-def _check_environment(opset: int) -> None:
-    if keras.backend.backend() != "tensorflow":
-        raise ExportError(
-            "ONNX export works on the TensorFlow backend. Received: the Keras backend "
-            f"{keras.backend.backend()}. Save the model as `.keras`, load it in a process with "
-            "KERAS_BACKEND=tensorflow, and export it there; or use to_saved_model."
-        )
-    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ImportError(
-            f"ONNX export needs {', '.join(missing)}. Install them with "
-            "`pip install 'keras-pretrained[onnx]'`."
-        )
+def _check_opset(opset: int) -> None:
     if opset not in OPSETS:
         raise ExportError(
             f"`opset` must lie between {OPSETS[0]} and {OPSETS[-1]}. Received: {opset!r}"
         )
 
 
-def _check_model(interface: Interface) -> None:
-    other = {
-        layer.name: layer.dtype_policy.name
-        for layer in interface.layers()
-        if layer.dtype_policy.name != "float32"
-    }
-    if other:
-        shown = ", ".join(f"{name} ({policy})" for name, policy in list(other.items())[:3])
-        raise ExportError(
-            f"ONNX export needs the dtype policy float32. Received: {shown}"
-            f"{f' and {len(other) - 3} more' if len(other) > 3 else ''}. Build the same model with "
-            'dtype="float32" and copy the weights with '
-            "`float32_model.set_weights(model.get_weights())`."
-        )
-    size = sum(
-        int(np.prod(variable.shape)) * np.dtype(variable.dtype).itemsize
-        for variable in interface.model.variables
-    )
-    if size > _LARGEST:
-        raise ExportError(
-            f"An ONNX file holds at most 2 GB. Model {interface.model.name!r} has "
-            f"{size / 1e9:.1f} GB of weights. Use to_saved_model."
-        )
-
-
-def _verify(check: Check, file: Path, target: Path) -> float:
-    """Opens the artefact as a server does and runs it."""
+def _runner(file: Path, target: Path) -> Run:
+    """Opens the artefact as a server does."""
     import onnx
     import onnxruntime
 
@@ -136,4 +109,4 @@ def _verify(check: Check, file: Path, target: Path) -> float:
     def run(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         return dict(zip(names, session.run(names, dict(values)), strict=True))
 
-    return check.run(f"{KIND} {target}", run)
+    return run

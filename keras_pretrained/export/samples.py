@@ -18,6 +18,20 @@ _BATCHES = (3, 2)
 _LENGTHS = (13, 6)
 _PIXELS = (96, 128)
 _SMALL_IDS = 10
+# Scripts, accents, marks, an emoji and control characters: what tokenizers treat differently.
+_WORDS = (
+    "The",
+    "naïve",
+    "fox;",
+    "jumps:",
+    "2024",
+    "我爱北京",
+    "Ещё",
+    "don't",
+    "a-b",
+    "😀",
+    "\tx\n",
+)
 
 
 @dataclass(frozen=True)
@@ -111,6 +125,8 @@ class _Maker:
         shape = tuple(
             self.sizes[axis] if isinstance(axis, str) else axis for axis in self.axes[port.name]
         )
+        if port.dtype == "string":
+            return self._texts(shape)
         kind = np.dtype(port.dtype).kind if port.dtype != "bfloat16" else "f"
         if len(shape) == 2 and port.name.endswith("mask"):
             values = self._mask(port, shape)
@@ -123,6 +139,14 @@ class _Maker:
         else:
             values = self.random.standard_normal(shape)
         return values.astype(port.dtype)
+
+    def _texts(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Texts of up to two dozen words, one of them empty."""
+        texts = np.empty(shape, dtype=object)
+        for place, index in enumerate(np.ndindex(shape)):
+            words = self.random.choice(_WORDS, 0 if place == 1 else self.random.integers(1, 24))
+            texts[index] = " ".join(words)
+        return texts
 
     def _mask(self, port: Port, shape: tuple[int, ...]) -> np.ndarray:
         """1 at real positions: the first text is full, the others are padded behind."""
@@ -185,7 +209,7 @@ def resized(sample: Sample, axes: Mapping[str, Axes], sizes: Mapping[str, int]) 
 
 def _checked(port: Port, value: Any) -> np.ndarray:
     try:
-        array = np.asarray(keras.ops.convert_to_numpy(value))
+        array = np.asarray(_numpy(port, value))
     except Exception as error:
         raise ExportError(f"Input {port.name!r} in `inputs` is not an array: {error}") from error
     if (
@@ -199,6 +223,8 @@ def _checked(port: Port, value: Any) -> np.ndarray:
             f"Input {port.name!r} in `inputs` must have the shape {port.shape} and at least one "
             f"row. Received: {array.shape}"
         )
+    if port.dtype == "string":
+        return array
     # Ids come as int64 from many programs; what must not pass unseen is a change of value.
     with np.errstate(invalid="ignore"):
         converted = array.astype(port.dtype) if array.dtype.kind not in "OSU" else None
@@ -209,6 +235,16 @@ def _checked(port: Port, value: Any) -> np.ndarray:
             f"Received: {array.dtype}"
         )
     return converted
+
+
+def _numpy(port: Port, value: Any) -> Any:
+    if port.dtype != "string":
+        return keras.ops.convert_to_numpy(value)
+    array = np.array(value.numpy() if hasattr(value, "numpy") else value, dtype=object)
+    wrong = [text for text in array.flat if not isinstance(text, str | bytes)]
+    if wrong:
+        raise TypeError(f"{wrong[0]!r} is no text")
+    return array
 
 
 def _sizes(axes: Mapping[str, Axes], values: Mapping[str, np.ndarray]) -> dict[str, int]:

@@ -11,11 +11,12 @@ import keras
 import numpy as np
 
 from keras_pretrained.export.axes import Axes, input_axes
-from keras_pretrained.export.check import Check
+from keras_pretrained.export.check import Check, Run
 from keras_pretrained.export.interface import Interface
 from keras_pretrained.export.report import ExportError, ExportReport
 from keras_pretrained.export.samples import Limits
 from keras_pretrained.export.staging import staged
+from keras_pretrained.export.texts import Wiring, wiring
 from keras_pretrained.export.tracing import tensor_specs, traced
 
 KIND = "SavedModel"
@@ -34,22 +35,33 @@ def to_saved_model(
 ) -> ExportReport:
     """Writes a SavedModel that plain TensorFlow and TensorFlow Serving run.
 
-    `tf.saved_model.load(path)` gives an object with the endpoint as a method that takes a
-    dictionary of inputs by name and returns one of outputs; the same function is its signature
-    of that name and `"serving_default"`. Batch and length are free where the model's are.
-    TensorFlow Serving expects a version number as the last folder, such as `models/name/1`.
+    `tf.saved_model.load(path)` gives an object with the endpoints as methods that take a
+    dictionary of inputs by name and return one of outputs; the same functions are its signatures
+    of that name, and what the model itself takes is also `"serving_default"`. Batch and length
+    are free where the model's are. TensorFlow Serving expects a version number as the last
+    folder, such as `models/name/1`.
+
+    | the model takes | endpoints |
+    |---|---|
+    | strings | `serve` on strings, `serve_ids` on the ids that its tokenizer makes of them |
+    | ids of a text encoder with a vocabulary | `serve_ids`, and `serve` on strings `texts` |
+    | other integers | `serve_ids` |
+    | anything else | `serve` |
+
+    An artefact with a tokenizer needs `import tensorflow_text` before it is loaded; TensorFlow
+    Serving has it built in. `endpoint="serve_ids"` leaves the tokenizer out.
 
     Args:
-        model: a functional or sequential model on token ids, images or other numbers. Works on
-            the TensorFlow and the JAX backend; the artefact needs TensorFlow alone.
+        model: a functional or sequential model. Works on the TensorFlow and the JAX backend; the
+            artefact needs TensorFlow alone.
         path: the folder to write.
         inputs: one batch as the model takes it, to compare on. By default two made-up batches of
-            different size with valid ids, both segments and padding.
+            different size with valid ids, both segments and padding, or texts.
         tolerance: allowed difference of each number, absolute plus relative; by default 1e-4,
             or what the model's dtype can hold.
         overwrite: whether a SavedModel at `path` may be replaced.
-        endpoint: name of the endpoint; by default `"serve_ids"` for a model on ids and `"serve"`
-            for any other.
+        endpoint: one of the model's endpoints, to leave the others out; or another name for what
+            the model itself takes.
 
     Returns:
         Signature, size and largest difference; `print` shows them.
@@ -58,22 +70,22 @@ def to_saved_model(
         ExportError: the export failed, or the artefact differs from the model. Nothing is left
             behind then.
     """
-    interface = Interface(model)
-    endpoint = _endpoint(interface) if endpoint is None else endpoint
-    if not endpoint.isidentifier() or endpoint in _RESERVED:
-        raise ExportError(
-            f"`endpoint` must be a Python name other than {', '.join(sorted(_RESERVED))}. "
-            f"Received: {endpoint!r}"
-        )
+    wired = wiring(model)
+    interfaces = _endpoints(wired, endpoint)
     with staged(path, KIND, overwrite, is_saved_model) as (target, artefact):
-        check = Check.prepare(interface, inputs, tolerance)
+        checks = _checks(wired, interfaces, inputs, tolerance)
         try:
-            _write(check, str(artefact), endpoint)
+            _write(wired, checks, str(artefact))
         except Exception as error:
             raise ExportError(f"{KIND} {target} could not be made: {error}") from error
-        difference = _verify(check, artefact, target, endpoint)
-        detail = f"endpoint {endpoint!r}, also {_DEFAULT!r}"
-        return check.report(target, artefact, KIND, detail, difference)
+        difference = _verify(checks, artefact, target)
+        default = next(iter(checks))
+        names = " and ".join(repr(name) for name in checks)
+        plural = "s" if len(checks) > 1 else ""
+        detail = f"endpoint{plural} {names}; {_DEFAULT!r} is {default!r}"
+        if wired.texts in interfaces.values():
+            detail += "; import tensorflow_text before loading"
+        return checks[default].report(target, artefact, KIND, detail, difference)
 
 
 def is_saved_model(path: Path) -> bool:
@@ -82,13 +94,40 @@ def is_saved_model(path: Path) -> bool:
     )
 
 
-def _endpoint(interface: Interface) -> str:
-    on_ids = any(port.dtype in ("int32", "int64") for port in interface.inputs)
-    return "serve_ids" if on_ids else "serve"
+def _endpoints(wired: Wiring, chosen: str | None) -> dict[str, Interface]:
+    """Endpoint name -> what it takes; what the model itself takes stands first."""
+    network = wired.network
+    on_ids = any(port.dtype in ("int32", "int64") for port in network.inputs)
+    found = {"serve_ids" if on_ids and not network.strings else "serve": network}
+    if wired.texts is not None and wired.texts is not network:
+        found["serve"] = wired.texts
+    first = "serve" if wired.takes_texts or "serve_ids" not in found else "serve_ids"
+    ordered = {first: found.pop(first), **found}
+    if chosen is None:
+        return ordered
+    if not chosen.isidentifier() or chosen in _RESERVED:
+        raise ExportError(
+            f"`endpoint` must be a Python name other than {', '.join(sorted(_RESERVED))}. "
+            f"Received: {chosen!r}"
+        )
+    return {chosen: ordered.get(chosen, ordered[first])}
 
 
-def _write(check: Check, folder: str, endpoint: str) -> None:
-    """Saves the function with its variables and tables, and nothing else of the model.
+def _checks(
+    wired: Wiring, interfaces: Mapping[str, Interface], inputs: Any, tolerance: float | None
+) -> dict[str, Check]:
+    """The given inputs for the endpoint that takes them, what they become for the other."""
+    checks = {}
+    for name, interface in interfaces.items():
+        given = inputs if interface is wired.model else None
+        if inputs is not None and wired.takes_texts and interface is wired.network:
+            given = wired.to_ids(wired.model.named_inputs(inputs))
+        checks[name] = Check.prepare(interface, given, tolerance)
+    return checks
+
+
+def _write(wired: Wiring, checks: Mapping[str, Check], folder: str) -> None:
+    """Saves the functions with their variables and tables, and nothing else of the model.
 
     `keras.export.ExportArchive` traces the model three times; on JAX it gives every axis a name
     of its own, so that inputs that share a length are refused, and writes all frozen weights
@@ -97,15 +136,43 @@ def _write(check: Check, folder: str, endpoint: str) -> None:
     import tensorflow as tf
 
     make = _jax_function if keras.backend.backend() == "jax" else _tensorflow_function
-    function, variables = make(check.interface, check.tied)
+    network = wired.network
+    tied = any(check.tied for check in checks.values())
+    function, variables = make(network, tied)
     root = tf.train.Checkpoint()
     root.variables = variables
-    root.trainable_variables = variables[: len(check.interface.model.trainable_variables)]
-    root.tables = _tables(check.interface)
-    # A tf.function would be traced again while it is saved, a concrete one is saved as it is.
-    concrete = function.get_concrete_function()
-    setattr(root, endpoint, concrete)
-    tf.saved_model.save(root, folder, signatures={endpoint: concrete, _DEFAULT: concrete})
+    root.trainable_variables = variables[: len(wired.model.model.trainable_variables)]
+    root.tables = _tables(network)
+    signatures = {}
+    for name, check in checks.items():
+        made = function
+        if check.interface is not network:
+            made = _on_texts(wired, check.interface, function)
+        # A tf.function would be traced again while it is saved, a concrete one is saved as it is.
+        signatures[name] = made.get_concrete_function()
+        setattr(root, name, signatures[name])
+    default = next(iter(signatures.values()))
+    tf.saved_model.save(root, folder, signatures={**signatures, _DEFAULT: default})
+
+
+def write_network(network: Interface, folder: str) -> None:
+    """A SavedModel with nothing but the signature that a converter needs."""
+    import tensorflow as tf
+
+    function, variables = _tensorflow_function(network, tied=False)
+    root = tf.train.Checkpoint()
+    root.variables, root.tables = variables, _tables(network)
+    tf.saved_model.save(root, folder, signatures={_DEFAULT: function.get_concrete_function()})
+
+
+def _on_texts(wired: Wiring, texts: Interface, network: Any) -> Any:
+    """The tokenizer before the network's own function."""
+    import tensorflow as tf
+
+    def serve(inputs: dict[str, Any]) -> Any:
+        return network(wired.to_ids(inputs))
+
+    return tf.function(serve, input_signature=[tensor_specs(texts.inputs)], autograph=False)
 
 
 def _tensorflow_function(interface: Interface, tied: bool) -> tuple[Any, list[Any]]:
@@ -162,22 +229,30 @@ def _length_limits(interface: Interface, axes: Mapping[str, Axes]) -> list[str]:
     return [f"{name} <= {positions}" for name in sorted(names) if name.endswith("length")]
 
 
-def _verify(check: Check, folder: Path, target: Path, endpoint: str) -> float:
-    """Loads the artefact as a server does and runs its signature."""
+def _verify(checks: Mapping[str, Check], folder: Path, target: Path) -> float:
+    """Loads the artefact as a server does and runs its signatures."""
     import tensorflow as tf
 
     try:
         loaded = tf.saved_model.load(str(folder))
-        signature, method = loaded.signatures[_DEFAULT], getattr(loaded, endpoint)
+        signatures = {name: loaded.signatures[name] for name in (*checks, _DEFAULT)}
+        methods = {name: getattr(loaded, name) for name in checks}
     except Exception as error:
         raise ExportError(f"{KIND} {target} does not load: {error}") from error
+    largest = 0.0
+    for name, check in checks.items():
+        if methods[name].structured_outputs.keys() != signatures[name].structured_outputs.keys():
+            raise ExportError(f"Endpoint {name!r} of {KIND} {target} has other outputs.")
+        run = _runner(signatures[name])
+        largest = max(largest, check.run(f"endpoint {name!r} of {KIND} {target}", run))
+    return largest
 
-    def tensors(values: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        return {name: tf.constant(value) for name, value in values.items()}
 
-    def numpy(values: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        return {name: value.numpy() for name, value in values.items()}
+def _runner(signature: Any) -> Run:
+    import tensorflow as tf
 
-    if method.structured_outputs.keys() != signature.structured_outputs.keys():
-        raise ExportError(f"Endpoint {endpoint!r} of {KIND} {target} has other outputs.")
-    return check.run(f"{KIND} {target}", lambda values: numpy(signature(**tensors(values))))
+    def run(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        found = signature(**{name: tf.constant(value) for name, value in values.items()})
+        return {name: value.numpy() for name, value in found.items()}
+
+    return run

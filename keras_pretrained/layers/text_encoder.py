@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,18 @@ import keras
 from keras_pretrained.layers.base import PretrainedLayer
 from keras_pretrained.layers.blocks.pooling import POOLING
 from keras_pretrained.layers.blocks.scalar_mix import ScalarMix
+from keras_pretrained.layers.blocks.tensorflow import (
+    CompiledParts,
+    compile_update,
+    in_step,
+)
+from keras_pretrained.layers.call_stack import calling_model
 from keras_pretrained.layers.depth import StageCall, State
+from keras_pretrained.layers.strings import (
+    checked_strings,
+    holds_strings,
+    with_string_tensors,
+)
 from keras_pretrained.tokenizers import WordPieceTokenizer
 
 _INPUTS = ("token_ids", "segment_ids", "padding_mask")
@@ -20,11 +31,23 @@ HiddenLayers = int | list[int] | str
 
 
 class TextEncoder(PretrainedLayer):
-    """Token ids -> one vector a token, or one a text.
+    """Texts or token ids -> one vector a token, or one a text.
 
     A subclass passes hidden states from stage to stage under the key `"hidden"` and calls
     `record` behind the embeddings and behind every block.
+
+    Args:
+        jit_compile: whether `fit`, `evaluate` and `predict` of a model on strings run this layer,
+            and the optimizer's update, under XLA. (Such a model cannot be compiled as a whole;
+            one on ids is, unless `compile(jit_compile=False)` says no.)
     """
+
+    def __init__(self, *, jit_compile: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.jit_compile = jit_compile
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "jit_compile": self.jit_compile}
 
     def configure_outputs(
         self, num_layers: int, pooling: str | None, hidden_layers: HiddenLayers
@@ -51,8 +74,50 @@ class TextEncoder(PretrainedLayer):
             self.use_heads()
         self.supports_masking = True
         self._features_called = False
+        self._compiled_parts = CompiledParts()
 
     # --- running ----------------------------------------------------------------------------
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Runs the layer on texts or ids; the texts may be plain Python strings."""
+        return super().__call__(with_string_tensors(inputs, self.name), *args, **kwargs)
+
+    def call(self, inputs: Any, training: bool | None = None, features: bool = False) -> Any:
+        if not holds_strings(inputs):
+            return super().call(inputs, training=training, features=features)
+        ids = self.tokenize_inputs(checked_strings(inputs, self.name))
+        result = self._call_on_ids(ids, training=bool(training), features=features)
+        if self.pooling is None and not features:
+            # Keras would ask for the mask of the strings, which only the ids have.
+            result._keras_mask = keras.ops.cast(ids["padding_mask"], "bool")
+        return result
+
+    def _call_on_ids(self, ids: State, training: bool, features: bool) -> Any:
+        """The network behind a string front, compiled as a model on ids would be."""
+        model = calling_model()
+
+        def network(ids: State) -> Any:
+            return PretrainedLayer.call(self, ids, training=training, features=features)
+
+        if not (self.jit_compile and in_step(model)):
+            return network(ids)
+        if training and model is not None and model.optimizer is not None:
+            compile_update(model.optimizer)
+        depth = self._first_trainable if self.trainable else len(self.stages)
+        return self._compiled_parts.run((training, features, depth), network, ids)
+
+    def tokenize_inputs(self, texts: Sequence[Any], pad_to: int | None = None) -> dict[str, Any]:
+        """The layer's inputs of a text `(batch,)` or a pair: as the layer itself makes them.
+
+        Args:
+            texts: one or two string tensors or arrays; an axis of one behind the batch goes.
+            pad_to: the length of the rows; by default one of a few (32, 64, ... `max_length`),
+                because each length is compiled anew.
+        """
+        sides = tuple(side if len(side.shape) == 1 else side[:, 0] for side in texts)
+        given = sides if len(sides) == 2 else sides[0]
+        ids = self.tokenizer(given, pad_to=pad_to or "buckets")
+        return {name: ids[name] for name in _INPUTS if name in ids}
 
     def begin(self, inputs: Any) -> State:
         ops = keras.ops
@@ -75,11 +140,6 @@ class TextEncoder(PretrainedLayer):
 
     def _checked_ids(self, token_ids: Any) -> Any:
         dtype = keras.backend.standardize_dtype(token_ids.dtype)
-        if dtype == "string":
-            raise ValueError(
-                f"Layer {self.name!r} takes token ids. Received: strings. Make ids of them with "
-                "`layer.tokenizer(texts)`, for instance inside `dataset.map`."
-            )
         if len(token_ids.shape) != 2 or "int" not in dtype:
             raise ValueError(
                 f"Layer {self.name!r} takes integer token_ids of shape (batch, length). "
@@ -137,7 +197,7 @@ class TextEncoder(PretrainedLayer):
         return found
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        if self.pooling is not None or self._features_called:
+        if self.pooling is not None or self._features_called or holds_strings(inputs):
             return None
         given = inputs if isinstance(inputs, Mapping) else {"token_ids": inputs}
         mask = given.get("padding_mask")
@@ -171,17 +231,27 @@ class TextEncoder(PretrainedLayer):
     def compute_output_spec(
         self, inputs: Any, training: bool | None = None, features: bool = False
     ) -> Any:
-        state = inputs if isinstance(inputs, Mapping) else {"token_ids": inputs}
         # A symbolic call must fail on wrong inputs as a real one does.
-        self.begin(inputs)
+        if holds_strings(inputs):
+            batch, length = self._checked_texts(inputs), None
+        else:
+            batch, length = self.begin(inputs)["token_ids"].shape
         self.remember_caller()
         self._features_called = features
-        batch, length = state["token_ids"].shape
         if features:
             self.use_heads()
             return self._feature_spec(batch, length)
         shape = (batch, length) if self.pooling is None else (batch,)
         return keras.KerasTensor((*shape, self.output_size), dtype=self.compute_dtype)
+
+    def _checked_texts(self, inputs: Any) -> int | None:
+        """The batch size of string placeholders."""
+        sides = checked_strings(inputs, self.name)
+        if self._tokenizer_config is None:
+            _ = self.tokenizer  # Says that there is none. From a configuration it comes later.
+        # A model of which this is a part cannot be compiled as a whole; `call` compiles this layer.
+        self.supports_jit = False
+        return sides[0].shape[0]
 
     def _feature_spec(self, batch: int | None, length: int | None) -> dict[str, Any]:
         def tensor(*shape: int | None) -> Any:
@@ -205,6 +275,11 @@ class TextEncoder(PretrainedLayer):
         raise NotImplementedError
 
     # --- the tokenizer ----------------------------------------------------------------------
+
+    @property
+    def has_tokenizer(self) -> bool:
+        """Whether the layer has a vocabulary."""
+        return self._tokenizer is not None
 
     @property
     def tokenizer(self) -> WordPieceTokenizer:

@@ -9,8 +9,18 @@ import numpy as np
 
 from keras_pretrained.layers import BertEncoder, FrozenBackbone
 from keras_pretrained.layers.bert import BertArchitecture
+from keras_pretrained.tokenizers import WordPieceTokenizer
 
 VOCABULARY, WIDTH, POSITIONS = 29, 8, 16
+PIECES = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    *"abcdefghijkl",
+    *(f"##{c}" for c in "abcdefghijkl"),
+]
 INPUTS = ("token_ids", "segment_ids", "padding_mask")
 
 
@@ -36,6 +46,38 @@ def classifier(**kwargs: Any) -> keras.Model:
     inputs = ids()
     encoder = bert(**{"pooling": "mean", **kwargs})
     return keras.Model(inputs, keras.layers.Dense(3, name="scores")(encoder(inputs)))
+
+
+def texts(name: str = "review") -> Any:
+    return keras.Input((), dtype="string", name=name)
+
+
+def reader(**kwargs: Any) -> BertEncoder:
+    """An encoder with a vocabulary."""
+    tokenizer = WordPieceTokenizer(PIECES, max_length=POSITIONS)
+    return bert(**{"tokenizer": tokenizer, "pooling": "mean", **kwargs})
+
+
+def text_classifier(**kwargs: Any) -> keras.Model:
+    inputs = texts()
+    return keras.Model(inputs, keras.layers.Dense(3, name="scores")(reader(**kwargs)(inputs)))
+
+
+def reading_classifier() -> keras.Model:
+    """On ids, with a vocabulary."""
+    inputs = ids()
+    return keras.Model(inputs, keras.layers.Dense(3, name="scores")(reader()(inputs)))
+
+
+def two_encoders() -> keras.Model:
+    """A pair and a single text at encoders of their own, inside a nested model, and a number."""
+    first, second, number = texts("title"), texts("body"), keras.Input((1,), name="stars")
+    inner_texts = texts("inner")
+    nested = keras.Model(inner_texts, reader(pooling="cls", name="single")(inner_texts))
+    inputs = {"title": first, "body": second, "stars": number}
+    parts = [reader(name="pairs")((first, second)), nested(second), number]
+    joined = keras.layers.Concatenate()(parts)
+    return keras.Model(inputs, {"scores": keras.layers.Dense(2)(joined)})
 
 
 def some_outputs() -> keras.Model:

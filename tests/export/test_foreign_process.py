@@ -20,18 +20,24 @@ import sys
 import numpy as np
 import onnxruntime
 import tensorflow as tf
+import tensorflow_text
 
-inputs = dict(np.load("inputs.npz"))
+stored = dict(np.load("inputs.npz"))
+texts = stored.pop("texts")
 found = {}
-for name in ("tensorflow", "jax"):
-    signature = tf.saved_model.load(name).signatures["serving_default"]
-    given = {key: tf.constant(value) for key, value in inputs.items()}
-    found[name] = signature(**given)["scores"].numpy()
-session = onnxruntime.InferenceSession("m.onnx", providers=["CPUExecutionProvider"])
-found["onnx"] = session.run(["scores"], inputs)[0]
+for name in ("texts", "tensorflow", "jax"):
+    loaded = tf.saved_model.load(name)
+    given = {key: tf.constant(value) for key, value in stored.items()}
+    found[name + " ids"] = loaded.signatures["serve_ids"](**given)["scores"].numpy()
+    key = "review" if name == "texts" else "texts"
+    signature = loaded.signatures["serve"]
+    found[name + " texts"] = signature(**{key: tf.constant(texts)})["scores"].numpy()
+for name in ("texts", "tensorflow"):
+    session = onnxruntime.InferenceSession(name + ".onnx", providers=["CPUExecutionProvider"])
+    found[name + " onnx"] = session.run(["scores"], stored)[0]
 np.savez("found.npz", **found)
-loaded = [name for name in sys.modules if name.partition(".")[0] == "keras_pretrained"]
-assert not loaded, loaded
+loaded = [name for name in sys.modules if name.partition(".")[0] in ("keras_pretrained", "keras")]
+assert "keras_pretrained" not in loaded, loaded
 """
 
 EXPORT_FROM_JAX = """
@@ -40,7 +46,7 @@ import numpy as np
 from keras_pretrained.export import ExportError, to_onnx, to_saved_model
 from tests.export import models
 
-model = models.classifier(trainable_from=1)
+model = models.reading_classifier()
 model.set_weights(np.load("weights.npz").values())
 report = to_saved_model(model, "jax")
 assert report.inputs[0].shape == ("batch", "length"), report
@@ -67,18 +73,22 @@ def python(code: str, folder: Path, **environment: str) -> None:
 
 
 def test_artefacts_serve_without_this_library(tmp_path: Path) -> None:
+    """Models on texts and on ids, both endpoints, both backends, and ONNX."""
     pytest.importorskip("jax")
-    model = models.classifier(trainable_from=1)
-    inputs = models.batch(rows=3, length=8, seed=3)
-    np.savez(tmp_path / "inputs.npz", **inputs)
+    texts = ["a b c", "", "kid 你好", "l " * 40]
+    model, on_texts = models.reading_classifier(), models.text_classifier()
+    on_texts.set_weights(model.get_weights())
+    inputs = model.layers[-2].tokenizer(texts)
+    np.savez(tmp_path / "inputs.npz", texts=np.array(texts), **inputs)
     np.savez(tmp_path / "weights.npz", *model.get_weights())
     python(EXPORT_FROM_JAX, tmp_path, KERAS_BACKEND="jax", PYTHONPATH=str(ROOT))
-    to_saved_model(model, tmp_path / "tensorflow")
-    to_onnx(model, tmp_path / "m.onnx")
+    for name, each in {"tensorflow": model, "texts": on_texts}.items():
+        to_saved_model(each, tmp_path / name)
+        to_onnx(each, tmp_path / f"{name}.onnx")
     python(SERVE, tmp_path, PYTHONPATH="")
     expected = np.asarray(model(inputs))
     found = dict(np.load(tmp_path / "found.npz"))
-    assert sorted(found) == ["jax", "onnx", "tensorflow"]
+    assert len(found) == 8
     for name, values in found.items():
         np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-5, err_msg=name)
     assert not (tmp_path / "jax.onnx").exists()

@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 
 import keras_pretrained.export.onnx as onnx_export
-from keras_pretrained.export import ExportError, ExportReport, onnx_graph, to_onnx
+from keras_pretrained.export import ExportError, ExportReport, onnx_graph, requirements, to_onnx
 from tests.export import models
 from tests.export.test_saved_model import compiled_model
 
@@ -292,7 +292,7 @@ def test_the_way_out_of_another_dtype_policy_works(tmp_path: Path) -> None:
 def test_a_model_beyond_the_size_of_an_onnx_file_is_refused(
     tmp_path: Path, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(onnx_export, "_LARGEST", 20)
+    monkeypatch.setattr(requirements, "_LARGEST", 20)
     with pytest.raises(ExportError, match="at most 2 GB"):
         to_onnx(models.dense(), tmp_path / "m.onnx")
 

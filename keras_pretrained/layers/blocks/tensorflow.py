@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import keras
@@ -39,3 +40,63 @@ def take_summed(table: Any, ids: Any, training: bool | None) -> Any:
 
     # A tensor, because a custom gradient may not read variables unseen.
     return lookup(tf.convert_to_tensor(table))
+
+
+class CompiledParts:
+    """Parts of a network that run as XLA programs inside a TensorFlow step that is none.
+
+    XLA has no strings: a step that tokenizes cannot be compiled as a whole. Each part is one
+    function, made once: a function made anew inside `call` would be compiled at every call.
+    """
+
+    def __init__(self) -> None:
+        self._functions: dict[Hashable, Any] = {}
+
+    def run(self, key: Hashable, part: Callable[..., Any], *arguments: Any) -> Any:
+        """`part(*arguments)`; equal keys must mean an equal `part`."""
+        import tensorflow as tf
+
+        if key not in self._functions:
+            self._functions[key] = tf.function(part, jit_compile=True, autograph=False)
+        return self._functions[key](*arguments)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CompiledParts:
+        return CompiledParts()
+
+    def __reduce__(self) -> Any:
+        return CompiledParts, ()
+
+
+def in_step(model: keras.Model | None) -> bool:
+    """Whether a step of this model is being traced, as in `fit`, `evaluate` and `predict`."""
+    import tensorflow as tf
+
+    return model is not None and tf.inside_function() and not tf.distribute.has_strategy()
+
+
+def compile_update(optimizer: Any) -> None:
+    """Lets the optimizer's update run as one XLA program.
+
+    In a step that is not compiled as a whole the update of each variable is a dozen operations,
+    which together cost more than the network's own gain from XLA. Clipping, weight decay and
+    averages are part of the update; the optimizer's class, configuration and state stay as they
+    are.
+    """
+    # A loss-scaling optimizer hands the update to the one inside.
+    while getattr(optimizer, "inner_optimizer", None) is not None:
+        optimizer = optimizer.inner_optimizer
+    update = getattr(optimizer, "_backend_apply_gradients", None)
+    if update is None or isinstance(getattr(update, "__self__", None), _CompiledUpdate):
+        return
+    optimizer._backend_apply_gradients = _CompiledUpdate(update).apply
+
+
+class _CompiledUpdate:
+    def __init__(self, update: Callable[..., None]) -> None:
+        self._update = update
+        self._parts = CompiledParts()
+
+    def apply(self, gradients: Any, variables: Any) -> None:
+        held = list(variables)
+        key = tuple(id(variable) for variable in held)
+        self._parts.run(key, lambda given: self._update(given, held), list(gradients))

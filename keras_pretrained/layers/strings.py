@@ -1,0 +1,84 @@
+"""The string front of a text layer: texts instead of ids, on the TensorFlow backend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_pretrained.tokenizers.inputs import read_pair, read_texts
+
+
+def holds_strings(inputs: Any) -> bool:
+    """Whether a layer's inputs are string tensors: one, or a pair."""
+    return any(_is_string_tensor(each) for each in _sides(inputs))
+
+
+def with_string_tensors(inputs: Any, layer_name: str) -> Any:
+    """Python and NumPy strings as tensors; all other inputs as they are.
+
+    Raises:
+        ValueError: strings on a backend that has none.
+        TypeError: strings among other things; the message names the element.
+    """
+    if not _holds_python_strings(inputs):
+        return inputs
+    check_backend(layer_name)
+    if isinstance(inputs, tuple):
+        return tuple(side.strings for side in read_pair(inputs, is_split=False))
+    return read_texts(inputs, is_split=False).strings
+
+
+def check_backend(layer_name: str) -> None:
+    """Raises ValueError when the backend has no strings."""
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise ValueError(
+            f"Layer {layer_name!r} received strings, which the Keras backend {backend} does not "
+            "have. Use KERAS_BACKEND=tensorflow, or tokenize before the model: "
+            "`layer(layer.tokenizer(texts))`, for instance inside `dataset.map`."
+        )
+
+
+def checked_strings(inputs: Any, layer_name: str) -> tuple[Any, ...]:
+    """One string tensor or a pair, each `(batch,)` or `(batch, 1)`.
+
+    Raises:
+        ValueError: another rank, or more than a pair.
+    """
+    check_backend(layer_name)
+    sides = _sides(inputs)
+    wrong = [side for side in sides if not _is_string_tensor(side)]
+    if len(sides) > 2 or wrong:
+        raise ValueError(
+            f"Layer {layer_name!r} takes one string tensor, or a pair (first, second) of two. "
+            f"Received: {len(sides)} inputs{', not all of them strings' if wrong else ''}."
+        )
+    for side in sides:
+        shape = tuple(side.shape)
+        if len(shape) != 1 and shape[1:] != (1,):
+            raise ValueError(
+                f"Layer {layer_name!r} takes strings of shape (batch,), as "
+                f'`keras.Input((), dtype="string")` gives them. Received: shape {shape}'
+            )
+    return tuple(sides)
+
+
+def _sides(inputs: Any) -> Sequence[Any]:
+    # A list of two tensors is what a saved model may make of a pair.
+    return inputs if isinstance(inputs, tuple | list) else [inputs]
+
+
+def _is_string_tensor(value: Any) -> bool:
+    dtype = getattr(value, "dtype", None)
+    return getattr(dtype, "name", dtype) == "string"
+
+
+def _holds_python_strings(inputs: Any) -> bool:
+    if isinstance(inputs, np.ndarray):
+        return inputs.dtype.kind in "USO"
+    if isinstance(inputs, tuple | list):
+        return any(_holds_python_strings(each) for each in inputs)
+    return isinstance(inputs, str | bytes)
