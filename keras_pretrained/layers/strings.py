@@ -66,6 +66,22 @@ def checked_strings(inputs: Any, layer_name: str) -> tuple[Any, ...]:
     return tuple(sides)
 
 
+def turn_whole_step_compilation_off(placeholders: Sequence[Any]) -> None:
+    """Tells Keras that a model with these string inputs is not to be compiled as a whole.
+
+    It is the input that XLA does not have: the text layer itself may serve another model on ids.
+    """
+    waiting, seen = list(placeholders), set()
+    while waiting:
+        history = waiting.pop()._keras_history
+        if id(history.operation) in seen:
+            continue
+        seen.add(id(history.operation))
+        if isinstance(history.operation, keras.layers.InputLayer):
+            history.operation.supports_jit = False
+        waiting += history.operation._inbound_nodes[history.node_index].input_tensors
+
+
 def _sides(inputs: Any) -> Sequence[Any]:
     # A list of two tensors is what a saved model may make of a pair.
     return inputs if isinstance(inputs, tuple | list) else [inputs]

@@ -15,6 +15,7 @@ from keras_pretrained.layers.blocks.scalar_mix import ScalarMix
 from keras_pretrained.layers.blocks.tensorflow import (
     CompiledParts,
     compile_update,
+    has_gpu,
     in_step,
 )
 from keras_pretrained.layers.call_stack import calling_model
@@ -22,6 +23,7 @@ from keras_pretrained.layers.depth import StageCall, State
 from keras_pretrained.layers.strings import (
     checked_strings,
     holds_strings,
+    turn_whole_step_compilation_off,
     with_string_tensors,
 )
 from keras_pretrained.tokenizers import WordPieceTokenizer
@@ -37,13 +39,18 @@ class TextEncoder(PretrainedLayer):
     `record` behind the embeddings and behind every block.
 
     Args:
-        jit_compile: whether `fit`, `evaluate` and `predict` of a model on strings run this layer,
-            and the optimizer's update, under XLA. (Such a model cannot be compiled as a whole;
-            one on ids is, unless `compile(jit_compile=False)` says no.)
+        jit_compile: whether a model on strings, which cannot be compiled as a whole, runs this
+            layer and the optimizer's update under XLA. `"auto"`: when it trains, and elsewhere
+            where Keras compiles by default, on a GPU. Models on ids follow their own
+            `compile(jit_compile=...)`.
     """
 
-    def __init__(self, *, jit_compile: bool = True, **kwargs: Any) -> None:
+    def __init__(self, *, jit_compile: bool | str = "auto", **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if jit_compile not in (True, False, "auto"):
+            raise ValueError(
+                f"`jit_compile` must be True, False or 'auto'. Received: {jit_compile!r}"
+            )
         self.jit_compile = jit_compile
 
     def get_config(self) -> dict[str, Any]:
@@ -99,7 +106,8 @@ class TextEncoder(PretrainedLayer):
         def network(ids: State) -> Any:
             return PretrainedLayer.call(self, ids, training=training, features=features)
 
-        if not (self.jit_compile and in_step(model)):
+        wanted = training or has_gpu() if self.jit_compile == "auto" else self.jit_compile
+        if not (in_step(model) and wanted):
             return network(ids)
         if training and model is not None and model.optimizer is not None:
             compile_update(model.optimizer)
@@ -249,8 +257,7 @@ class TextEncoder(PretrainedLayer):
         sides = checked_strings(inputs, self.name)
         if self._tokenizer_config is None:
             _ = self.tokenizer  # Says that there is none. From a configuration it comes later.
-        # A model of which this is a part cannot be compiled as a whole; `call` compiles this layer.
-        self.supports_jit = False
+        turn_whole_step_compilation_off(sides)
         return sides[0].shape[0]
 
     def _feature_spec(self, batch: int | None, length: int | None) -> dict[str, Any]:

@@ -27,7 +27,10 @@ from tests.examples.documents import (
 )
 
 README = ROOT / "README.md"
-DOCUMENTS = [README, ROOT / "docs" / "freezing.md", ROOT / "docs" / "checkpoints.md"]
+DOCUMENTS = [
+    README,
+    *(ROOT / "docs" / f"{name}.md" for name in ("checkpoints", "export", "freezing", "strings")),
+]
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="the documents show the default backend"

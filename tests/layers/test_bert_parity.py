@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from keras_pretrained.layers import BertEncoder
+from tests.parity.recording import Record
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
-TOLERANCE = 1e-5
 
 pytestmark = pytest.mark.parity
 
@@ -78,36 +78,34 @@ def array(tensor: Any) -> np.ndarray:
 
 @checkpoints
 @pytest.mark.parametrize("batch", ["long", "short"])
-def test_every_depth_equals_the_original(name: str, batch: str) -> None:
-    golden, encoder = expected(name), load(name)
+def test_every_depth_equals_the_original(name: str, batch: str, parity: Record) -> None:
+    golden, encoder, measured = expected(name), load(name), parity(f"bert/{name}")
     assert encoder.load_report is not None
     assert encoder.load_report.dialect == CHECKPOINTS[name][3]
     found = encoder.features(inputs(golden, batch))
     assert set(found) == {"hidden_states", "attentions", "pooled"}
     for depth, original in enumerate(golden[f"{batch}_hidden_states"]):
-        ours = array(found["hidden_states"][depth])
-        np.testing.assert_allclose(ours, original, rtol=0, atol=TOLERANCE, err_msg=f"{depth}")
-    np.testing.assert_allclose(
-        array(found["pooled"]), golden[f"{batch}_pooled"], rtol=0, atol=TOLERANCE
-    )
+        measured.close("hidden states", array(found["hidden_states"][depth]), original)
+    measured.close("pooled", array(found["pooled"]), golden[f"{batch}_pooled"])
     if f"{batch}_attentions" in golden:
         for index, original in zip((0, -1), golden[f"{batch}_attentions"], strict=True):
-            ours = array(found["attentions"][index])
-            np.testing.assert_allclose(ours, original, rtol=0, atol=TOLERANCE)
+            measured.close("attentions", array(found["attentions"][index]), original)
 
 
 @pytest.mark.parametrize("name", ["hf-safetensors-erf", "google-v2", "tf-models-saved-model"])
-def test_the_plain_output_and_the_compiled_one_are_the_same_numbers(name: str) -> None:
-    golden = expected(name)
+def test_the_plain_output_and_the_compiled_one_are_the_same_numbers(
+    name: str, parity: Record
+) -> None:
+    golden, measured = expected(name), parity(f"bert/{name}")
     x = inputs(golden, "long")
     last = golden["long_hidden_states"][-1]
     encoder = load(name)
-    np.testing.assert_allclose(array(encoder(x)), last, rtol=0, atol=TOLERANCE)
+    measured.close("hidden states", array(encoder(x)), last)
     model = keras.Model(symbolic := encoder.symbolic_inputs(), encoder(symbolic))
     model.compile(jit_compile=True)
-    np.testing.assert_allclose(model.predict(x, verbose=0), last, rtol=0, atol=TOLERANCE)
+    measured.close("hidden states, XLA", model.predict(x, verbose=0), last)
     pooled = load(name, pooling="pooler")
-    np.testing.assert_allclose(array(pooled(x)), golden["long_pooled"], rtol=0, atol=TOLERANCE)
+    measured.close("pooled", array(pooled(x)), golden["long_pooled"])
 
 
 @checkpoints
@@ -131,7 +129,7 @@ def golden_sentences() -> tuple[list[str], dict[str, np.ndarray]]:
         return text.removesuffix("\n").split("\n"), dict(stored)
 
 
-def test_minilm_vectors_of_200_sentences_equal_torch() -> None:
+def test_minilm_vectors_of_200_sentences_equal_torch(parity: Record) -> None:
     encoder = minilm()
     sentences, golden = golden_sentences()
     ids = encoder.tokenizer(sentences)
@@ -143,19 +141,17 @@ def test_minilm_vectors_of_200_sentences_equal_torch() -> None:
     for rows in np.array_split(order, 8):
         length = lengths[rows].max()
         batch = {name: values[rows, :length] for name, values in ids.items()}
-        np.testing.assert_allclose(
-            array(encoder(batch)), golden["mean_pooled"][rows], rtol=0, atol=TOLERANCE
+        parity("bert/minilm-l6").close(
+            "mean-pooled", array(encoder(batch)), golden["mean_pooled"][rows]
         )
 
 
 @pytest.mark.parametrize("language", ["english", "chinese"])
-def test_minilm_equals_torch_at_several_depths(language: str) -> None:
-    encoder = minilm()
+def test_minilm_equals_torch_at_several_depths(language: str, parity: Record) -> None:
+    encoder, measured = minilm(), parity("bert/minilm-l6")
     _, golden = golden_sentences()
     found = encoder.features({"token_ids": golden[f"{language}_token_ids"][None]})
     for depth, original in zip((0, 1, 3, 6), golden[f"{language}_hidden_states"], strict=True):
         ours = array(found["hidden_states"][depth])[0, : len(original)]
-        np.testing.assert_allclose(ours, original, rtol=0, atol=TOLERANCE)
-    np.testing.assert_allclose(
-        array(found["pooled"])[0], golden[f"{language}_pooled"], rtol=0, atol=TOLERANCE
-    )
+        measured.close("hidden states", ours, original)
+    measured.close("pooled", array(found["pooled"])[0], golden[f"{language}_pooled"])

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from keras_pretrained.layers import BertEncoder
+from keras_pretrained.layers.blocks.tensorflow import has_gpu
 from keras_pretrained.tokenizers import WordPieceTokenizer
 from tests.layers.layer_test import to_numpy
 from tests.layers.toys import make_bert
@@ -32,9 +33,9 @@ TEXTS = ["a b", "abc", "", "a dog", "a b c d e f g h a b c d e"]
 OTHERS = ["b", "a", "h g f", "a", "c"]
 
 
-def bert(**options: Any) -> BertEncoder:
+def bert(changes: dict[str, Any] | None = None, **options: Any) -> BertEncoder:
     tokenizer = WordPieceTokenizer(PIECES, max_length=12)
-    return make_bert(tokenizer=tokenizer, **{"jit_compile": False, **options})
+    return make_bert(changes, tokenizer=tokenizer, **{"jit_compile": False, **options})
 
 
 def texts_input() -> Any:
@@ -120,7 +121,7 @@ def test_features_of_strings() -> None:
 @on_tensorflow
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_the_mask_of_the_ids_reaches_the_next_layer(jit_compile: bool) -> None:
-    encoder = bert(jit_compile=jit_compile)
+    encoder = bert(jit_compile=jit_compile, changes={"num_layers": 1})
     symbolic = texts_input()
     pooled = keras.layers.GlobalAveragePooling1D()(encoder(symbolic))
     model = keras.Model(symbolic, pooled)
@@ -151,10 +152,8 @@ LABELS = np.array([0, 1, 1, 0, 1])
 def test_training_on_strings_is_training_on_ids(jit_compile: bool) -> None:
     """Losses, weights, frozen stages and optimizer state, with the compiled parts and without."""
     quiet = {"dropout": 0.0, "attention_dropout": 0.0}
-    on_ids = bert(architecture_changes=quiet, pooling="mean", trainable_from=1)
-    on_strings = bert(
-        architecture_changes=quiet, pooling="mean", trainable_from=1, jit_compile=jit_compile
-    )
+    on_ids = bert(changes=quiet, pooling="mean", trainable_from=1)
+    on_strings = bert(changes=quiet, pooling="mean", trainable_from=1, jit_compile=jit_compile)
     on_strings.set_weights(on_ids.get_weights())
     frozen = to_numpy([on_strings.embeddings.weights, on_strings.blocks[0].weights])
     first = classifier(on_ids.symbolic_inputs(), on_ids)
@@ -193,12 +192,15 @@ def test_another_depth_compiles_other_parts() -> None:
 
 @on_tensorflow
 def test_dropout_works_in_compiled_parts() -> None:
-    encoder = bert(pooling="mean", jit_compile=True, architecture_changes={"dropout": 0.5})
+    changes = {"dropout": 0.5, "num_layers": 1}
+    encoder = bert(pooling="mean", jit_compile=True, changes=changes)
     model = classifier(texts_input(), encoder)
     model.optimizer.learning_rate = 0.0
     losses = {round(float(model.train_on_batch(objects(), LABELS)), 6) for _ in range(4)}
     assert len(losses) > 1
+    assert len(encoder._compiled_parts) == 1
     predictions = [model.predict(objects(), verbose=0) for _ in range(2)]
+    assert len(encoder._compiled_parts) == 2
     np.testing.assert_array_equal(*predictions)
 
 
@@ -262,6 +264,9 @@ def test_subclassed_models_and_loops_of_ones_own() -> None:
     gradients = tape.gradient(loss, model.trainable_variables)
     assert all(gradient is not None for gradient in gradients)
     dataset = tf.data.Dataset.from_tensor_slices((TEXTS, LABELS)).batch(2)
+    model.compile("sgd", "mse", jit_compile=True)
+    with pytest.raises(ValueError, match="Pass `jit_compile=False`"):
+        model.fit(dataset, shuffle=False, verbose=0)
     model.compile("sgd", "mse", jit_compile=False)
     model.fit(dataset, shuffle=False, verbose=0)
 
@@ -283,6 +288,11 @@ def test_wrong_texts_say_what_was_expected(inputs: Any, message: str) -> None:
         bert()(inputs)
 
 
+def test_wrong_compilation() -> None:
+    with pytest.raises(ValueError, match="must be True, False or 'auto'"):
+        make_bert(jit_compile="yes")
+
+
 @on_tensorflow
 def test_a_layer_without_vocabulary_says_so_when_the_model_is_made() -> None:
     with pytest.raises(ValueError, match="has no vocabulary"):
@@ -290,15 +300,34 @@ def test_a_layer_without_vocabulary_says_so_when_the_model_is_made() -> None:
 
 
 @on_tensorflow
-def test_only_strings_turn_whole_step_compilation_off() -> None:
-    encoder = bert()
-    encoder(TEXTS)
-    encoder(encoder.symbolic_inputs())
-    assert encoder.supports_jit
-    symbolic = texts_input()
-    model = keras.Model(symbolic, encoder(symbolic))
-    model.compile()
-    assert not model.jit_compile
+def test_only_the_model_on_strings_is_not_compiled_as_a_whole() -> None:
+    """The same layer serves both models."""
+    encoder = bert(pooling="mean")
+    on_strings = classifier(texts_input(), encoder)
+    inner = texts_input()
+    nested = keras.Model(inner, encoder(keras.ops.squeeze(inner[:, None], 1)))
+    outer = texts_input()
+    around = keras.Model(outer, nested(outer))
+    for model in (on_strings, nested, around):
+        model.compile()
+        assert not model.jit_compile
+    symbolic = encoder.symbolic_inputs()
+    on_ids = keras.Model(symbolic, encoder(symbolic))
+    on_ids.compile(jit_compile=True)
+    assert on_ids.jit_compile
+
+
+@on_tensorflow
+def test_by_default_only_training_is_compiled_on_a_cpu() -> None:
+    model = classifier(
+        texts_input(),
+        encoder := bert({"num_layers": 1}, pooling="mean", jit_compile="auto"),
+    )
+    model.predict(objects(), verbose=0)
+    model.evaluate(objects(), LABELS, verbose=0)
+    assert len(encoder._compiled_parts) == int(has_gpu())
+    model.train_on_batch(objects(), LABELS)
+    assert len(encoder._compiled_parts) == int(has_gpu()) + 1
 
 
 COUNT_PROGRAMS = """

@@ -60,6 +60,9 @@ class CompiledParts:
             self._functions[key] = tf.function(part, jit_compile=True, autograph=False)
         return self._functions[key](*arguments)
 
+    def __len__(self) -> int:
+        return len(self._functions)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> CompiledParts:
         return CompiledParts()
 
@@ -68,10 +71,30 @@ class CompiledParts:
 
 
 def in_step(model: keras.Model | None) -> bool:
-    """Whether a step of this model is being traced, as in `fit`, `evaluate` and `predict`."""
+    """Whether a step of a model on strings is being traced, as in `fit` and `predict`.
+
+    Raises:
+        ValueError: the whole step is to be compiled, strings included. Keras takes a functional
+            model's inputs into account, but it cannot see those of a subclassed one.
+    """
     import tensorflow as tf
 
-    return model is not None and tf.inside_function() and not tf.distribute.has_strategy()
+    if model is None or not tf.inside_function():
+        return False
+    if model.compiled and model.jit_compile:
+        raise ValueError(
+            f"Model {model.name!r} calls a layer on strings, which XLA does not have. Pass "
+            "`jit_compile=False` to `compile()`: the layer and the optimizer's update run under "
+            "XLA all the same."
+        )
+    return not tf.distribute.has_strategy()
+
+
+def has_gpu() -> bool:
+    """Whether TensorFlow sees a GPU."""
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def compile_update(optimizer: Any) -> None:
