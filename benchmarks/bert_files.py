@@ -115,9 +115,9 @@ def write(folder: Path, size: str, *kinds: str) -> int:
 def random_weights(size: str) -> tuple[dict[str, np.ndarray], dict[str, int]]:
     """Weights for a network of this size by their path in our layer, and the layer's sizes."""
     from keras_pretrained.layers import BertEncoder
-    from keras_pretrained.layers.bert_checkpoints import architecture_from_config
+    from keras_pretrained.layers.bert import CONFIG
 
-    architecture = architecture_from_config(SIZES[size], size, "google")
+    architecture = CONFIG.read(SIZES[size], size, "google")
     layer = BertEncoder(architecture=architecture)
     random = np.random.default_rng(1)
     values = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ class Check:
     ) -> ExportReport:
         """What the export returns, for the artefact before it moves to its target."""
 
-        def tensors(ports: tuple[Port, ...], axes: dict[str, Axes]) -> tuple[TensorInfo, ...]:
+        def tensors(ports: Sequence[Port], axes: dict[str, Axes]) -> tuple[TensorInfo, ...]:
             return tuple(TensorInfo(port.name, port.dtype, axes[port.name]) for port in ports)
 
         return ExportReport(

@@ -214,4 +214,4 @@ def _front_of_ids(given: Interface) -> TextFront | None:
 
 
 def _vocabulary(encoder: TextEncoder) -> tuple[Any, Any]:
-    return encoder.tokenizer.get_config(), encoder.tokenizer.vocabulary
+    return encoder.tokenizer.get_config(), encoder.tokenizer.published_files()

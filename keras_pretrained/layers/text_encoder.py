@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 
@@ -26,9 +26,8 @@ from keras_pretrained.layers.strings import (
     turn_whole_step_compilation_off,
     with_string_tensors,
 )
-from keras_pretrained.tokenizers import WordPieceTokenizer
+from keras_pretrained.tokenizers import Tokenizer
 
-_INPUTS = ("token_ids", "segment_ids", "padding_mask")
 HiddenLayers = int | list[int] | str
 
 
@@ -38,12 +37,17 @@ class TextEncoder(PretrainedLayer):
     A subclass passes hidden states from stage to stage under the key `"hidden"` and calls
     `record` behind the embeddings and behind every block.
 
+    Attributes:
+        tokenizer_class: of the family's tokenizer.
+
     Args:
         jit_compile: whether a model on strings, which cannot be compiled as a whole, runs this
             layer and the optimizer's update under XLA. `"auto"`: when it trains, and elsewhere
             where Keras compiles by default, on a GPU. Models on ids follow their own
             `compile(jit_compile=...)`.
     """
+
+    tokenizer_class: ClassVar[type[Tokenizer]]
 
     def __init__(self, *, jit_compile: bool | str = "auto", **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -125,26 +129,29 @@ class TextEncoder(PretrainedLayer):
         sides = tuple(side if len(side.shape) == 1 else side[:, 0] for side in texts)
         given = sides if len(sides) == 2 else sides[0]
         ids = self.tokenizer(given, pad_to=pad_to or "buckets")
-        return {name: ids[name] for name in _INPUTS if name in ids}
+        return {name: ids[name] for name in self.input_names if name in ids}
 
     def begin(self, inputs: Any) -> State:
         ops = keras.ops
         given = dict(inputs) if isinstance(inputs, Mapping) else {"token_ids": inputs}
-        unknown = sorted(set(given) - set(_INPUTS))
+        unknown = sorted(set(given) - set(self.input_names))
         if unknown or "token_ids" not in given:
+            names = ", ".join(self.input_names)
             raise ValueError(
-                f"Layer {self.name!r} takes token ids or a dictionary of {', '.join(_INPUTS)}, of "
+                f"Layer {self.name!r} takes token ids or a dictionary of {names}, of "
                 f"which only token_ids is required. Received: {', '.join(map(str, given))}"
             )
         token_ids = self._checked_ids(given["token_ids"])
-        segment_ids, padding_mask = given.get("segment_ids"), given.get("padding_mask")
-        if segment_ids is None:
-            segment_ids = ops.zeros_like(token_ids)
-        return {
+        state = {
             "token_ids": token_ids,
-            "segment_ids": ops.cast(segment_ids, "int32"),
-            "padding_mask": self._mask(token_ids, padding_mask),
+            "padding_mask": self._mask(token_ids, given.get("padding_mask")),
         }
+        if "segment_ids" in self.input_names:
+            segment_ids = given.get("segment_ids")
+            if segment_ids is None:
+                segment_ids = ops.zeros_like(token_ids)
+            state["segment_ids"] = ops.cast(segment_ids, "int32")
+        return state
 
     def _checked_ids(self, token_ids: Any) -> Any:
         dtype = keras.backend.standardize_dtype(token_ids.dtype)
@@ -163,7 +170,16 @@ class TextEncoder(PretrainedLayer):
     def in_use(self, index: int) -> bool:
         # Stage 0 makes hidden state 0, and so on: no output reads what lies behind the last
         # selected one, unless it is a head's.
-        return self._heads_in_use or index <= max(self._selected)
+        return self._heads_in_use or index <= self.stage_of(max(self._selected))
+
+    def stage_of(self, hidden_state: int) -> int:
+        """The index of the stage that makes a hidden state."""
+        return hidden_state
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """What the layer takes, `token_ids` first."""
+        return ("token_ids", "segment_ids", "padding_mask")
 
     @property
     def pad_id(self) -> int:
@@ -234,7 +250,7 @@ class TextEncoder(PretrainedLayer):
         return self.hidden_size * parts * (2 if self.pooling == "mean-max" else 1)
 
     def symbolic_inputs(self) -> dict[str, Any]:
-        return {name: keras.Input((None,), dtype="int32", name=name) for name in _INPUTS}
+        return {name: keras.Input((None,), dtype="int32", name=name) for name in self.input_names}
 
     def compute_output_spec(
         self, inputs: Any, training: bool | None = None, features: bool = False
@@ -289,19 +305,19 @@ class TextEncoder(PretrainedLayer):
         return self._tokenizer is not None
 
     @property
-    def tokenizer(self) -> WordPieceTokenizer:
+    def tokenizer(self) -> Tokenizer:
         """Texts -> the layer's inputs, with the checkpoint's own vocabulary."""
         if self._tokenizer is None:
             raise ValueError(
                 f"Layer {self.name!r} has no vocabulary: it was made from an architecture or from "
                 "weights without one. Pass token ids, or give the layer a tokenizer with "
-                "`tokenizer=WordPieceTokenizer('vocab.txt')`."
+                f"`tokenizer={self.tokenizer_class.__name__}(...)`."
             )
         return self._tokenizer
 
-    def configure_tokenizer(self, tokenizer: WordPieceTokenizer | Mapping[str, Any] | None) -> None:
+    def configure_tokenizer(self, tokenizer: Tokenizer | Mapping[str, Any] | None) -> None:
         """Keeps a tokenizer; from a configuration it is filled by `load_assets` later."""
-        self._tokenizer: WordPieceTokenizer | None = None
+        self._tokenizer: Tokenizer | None = None
         self._tokenizer_config: dict[str, Any] | None = None
         if isinstance(tokenizer, Mapping):
             self._tokenizer_config = dict(tokenizer)
@@ -318,7 +334,7 @@ class TextEncoder(PretrainedLayer):
     def load_assets(self, folder: str) -> None:
         """Reads the vocabulary; Keras calls this after the layer was made from its config."""
         if self._tokenizer_config is not None and Path(folder).is_dir():
-            tokenizer = WordPieceTokenizer.from_config(self._tokenizer_config)
+            tokenizer = self.tokenizer_class.from_config(self._tokenizer_config)
             tokenizer.load_assets(folder)
             self._tokenizer = tokenizer
 

@@ -14,12 +14,17 @@ from keras_pretrained.layers.blocks.tensorflow import take_summed
 class Embeddings(Block):
     """`dropout(norm(token[ids] + position[0..length-1] + segment[segment_ids]))`.
 
+    Without segment ids every token is of segment 0.
+
     Args:
-        vocabulary_size, max_positions, num_segments: rows of the three tables.
+        vocabulary_size, num_segments: rows of the two tables; no segments, no second table.
+        max_positions: the longest input.
         hidden_size: width of the tables.
         epsilon: of the layer normalisation.
         dropout: rate after the normalisation.
-        initializer: of the three tables.
+        initializer: of the tables.
+        position_offset: rows of the position table that are no positions. With any, positions
+            are counted over real tokens only (fairseq, RoBERTa), else over all.
     """
 
     def __init__(
@@ -31,6 +36,7 @@ class Embeddings(Block):
         epsilon: float = 1e-12,
         dropout: float = 0.0,
         initializer: Any = "uniform",
+        position_offset: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -38,6 +44,7 @@ class Embeddings(Block):
         self.max_positions = max_positions
         self.num_segments = num_segments
         self.hidden_size = hidden_size
+        self.position_offset = position_offset
         self.initializer = keras.initializers.get(initializer)
         self.norm = LayerNormalization(epsilon, dtype=self.dtype_policy, name="norm")
         self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
@@ -45,9 +52,11 @@ class Embeddings(Block):
     def build(self, input_shape: Any = None) -> None:
         for name, rows in (
             ("word_embeddings", self.vocabulary_size),
-            ("position_embeddings", self.max_positions),
+            ("position_embeddings", self.max_positions + self.position_offset),
             ("token_type_embeddings", self.num_segments),
         ):
+            if not rows:
+                continue
             table = self.add_weight(
                 shape=(rows, self.hidden_size),
                 initializer=self.initializer.clone(),
@@ -56,9 +65,14 @@ class Embeddings(Block):
             setattr(self, name, table)
         self.norm.build((None, None, self.hidden_size))
 
-    def call(self, token_ids: Any, segment_ids: Any, training: bool | None = None) -> Any:
-        """(batch, length) ids and segments -> (batch, length, hidden size)."""
-        ops = keras.ops
+    def call(
+        self,
+        token_ids: Any,
+        segment_ids: Any = None,
+        padding_mask: Any = None,
+        training: bool | None = None,
+    ) -> Any:
+        """(batch, length) ids, segments and mask -> (batch, length, hidden size)."""
         length = token_ids.shape[1]
         # Lengths that are not known yet are no int; JAX has symbols for them.
         if isinstance(length, int) and length > self.max_positions:
@@ -68,14 +82,26 @@ class Embeddings(Block):
                 f"Truncate the texts with max_length={self.max_positions}."
             )
         x = take_summed(self.word_embeddings, token_ids, training)
-        x = x + take_summed(self.token_type_embeddings, segment_ids, training)
-        count = ops.shape(token_ids)[1]
-        if length is None or isinstance(length, int):
-            x = x + self.position_embeddings[:count]
-        else:
-            # A slice up to a symbol might be shorter than the symbol says.
-            x = x + ops.take(self.position_embeddings, ops.arange(count), axis=0)
+        if segment_ids is not None:
+            x = x + take_summed(self.token_type_embeddings, segment_ids, training)
+        elif self.num_segments:
+            x = x + self.token_type_embeddings[0]
+        x = x + self._positions(token_ids, padding_mask, training)
         return self.dropout(self.norm(x), training=training)
+
+    def _positions(self, token_ids: Any, padding_mask: Any, training: bool | None) -> Any:
+        ops = keras.ops
+        if self.position_offset:
+            # Real tokens are counted, wherever the padding stands; padding has the last row that
+            # is no position.
+            mask = ops.cast(padding_mask, "int32")
+            positions = ops.cumsum(mask, axis=1) * mask + (self.position_offset - 1)
+            return take_summed(self.position_embeddings, positions, training)
+        length, count = token_ids.shape[1], ops.shape(token_ids)[1]
+        if length is None or isinstance(length, int):
+            return self.position_embeddings[:count]
+        # A slice up to a symbol might be shorter than the symbol says.
+        return ops.take(self.position_embeddings, ops.arange(count), axis=0)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -87,4 +113,5 @@ class Embeddings(Block):
             "epsilon": self.norm.epsilon,
             "dropout": self.dropout.rate,
             "initializer": keras.initializers.serialize(self.initializer),
+            "position_offset": self.position_offset,
         }
