@@ -3,6 +3,9 @@
 Importing this package loads no TensorFlow; a tokenizer loads it when it is first called.
 """
 
+from keras_pretrained.tokenizers.byte_level_bpe import ByteLevelBPETokenizer
+from keras_pretrained.tokenizers.special_tokens import SpecialTokens
+from keras_pretrained.tokenizers.tokenizer import Tokenizer
 from keras_pretrained.tokenizers.wordpiece import WordPieceTokenizer
 
-__all__ = ["WordPieceTokenizer"]
+__all__ = ["ByteLevelBPETokenizer", "SpecialTokens", "Tokenizer", "WordPieceTokenizer"]

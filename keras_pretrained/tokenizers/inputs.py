@@ -165,7 +165,7 @@ def _read_words(texts: Any, name: str) -> Texts:
 
 def _encode(text: Any, place: str) -> bytes:
     if isinstance(text, str):
-        # Half a surrogate pair becomes invalid UTF-8, which tokenizers drop as they drop U+FFFD.
+        # Half a surrogate pair becomes invalid UTF-8, which each tokenizer treats in its own way.
         return text.encode("utf-8", "surrogatepass")
     if isinstance(text, bytes):
         try:

@@ -1,4 +1,4 @@
-"""TensorFlow and tensorflow_text, loaded on first use: importing a tokenizer costs nothing."""
+"""The libraries behind tokenizers, loaded on first use: importing a tokenizer costs nothing."""
 
 from __future__ import annotations
 
@@ -36,3 +36,15 @@ def tensorflow_text() -> Any:
             f"({error.message}). Install the matching one: {remedy}"
         ) from error
     return tensorflow_text
+
+
+def huggingface_tokenizers() -> Any:
+    """The `tokenizers` module, Hugging Face's library in Rust."""
+    try:
+        import tokenizers
+    except ImportError as error:
+        raise ImportError(
+            "Byte-level BPE runs on Hugging Face's tokenizers, which could not be imported "
+            f"({error}). Install it: pip install 'tokenizers>=0.21'"
+        ) from error
+    return tokenizers

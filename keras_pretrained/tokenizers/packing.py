@@ -8,6 +8,7 @@ from typing import Any, Literal
 from keras_pretrained.tokenizers.lazy import tensorflow
 
 PadTo = int | Literal["longest", "buckets"] | None
+PadSide = Literal["right", "left"]
 SMALLEST_BUCKET = 32
 
 
@@ -18,12 +19,14 @@ class Template:
     Attributes:
         start, between, end: ids of special tokens.
         pad: the id that fills a row up.
+        has_segments: the family's networks tell the two texts of a pair apart by segment ids.
     """
 
     start: tuple[int, ...]
     between: tuple[int, ...]
     end: tuple[int, ...]
     pad: int
+    has_segments: bool = True
 
     def special_count(self, is_pair: bool) -> int:
         """How many special tokens a row has."""
@@ -41,6 +44,10 @@ class Pieces:
 
     ids: Any
     words: Any = None
+
+    def tensors(self) -> list[Any]:
+        """The ids, and the words where texts were split."""
+        return [self.ids] if self.words is None else [self.ids, self.words]
 
 
 def check_lengths(max_length: Any, pad_to: Any, template: Template, is_pair: bool) -> int:
@@ -67,6 +74,12 @@ def check_lengths(max_length: Any, pad_to: Any, template: Template, is_pair: boo
             f"{template.special_count(is_pair)} special tokens. Received: {limit}."
         )
     return limit
+
+
+def check_side(pad_side: Any) -> None:
+    """Raises ValueError when it is neither `"right"` nor `"left"`."""
+    if pad_side not in ("right", "left"):
+        raise ValueError(f"pad_side must be 'right' or 'left'. Received: {pad_side!r}.")
 
 
 def buckets(limit: int) -> list[int]:
@@ -101,14 +114,19 @@ def longest_first(first: Any, second: Any, room: int) -> tuple[Any, Any]:
 
 
 def pack(
-    first: Pieces, second: Pieces | None, template: Template, limit: int, pad_to: PadTo
+    first: Pieces,
+    second: Pieces | None,
+    template: Template,
+    limit: int,
+    pad_to: PadTo,
+    pad_side: PadSide = "right",
 ) -> dict[str, Any]:
     """Rows of ids with special tokens, cut to the limit and padded.
 
     Returns:
         int32 tensors `(batch, length)`: `token_ids`, `segment_ids` (1 on the second text and
-        behind it), `padding_mask` (1 on tokens), and `word_ids` (-1 on special tokens and
-        padding) if the texts were split into words.
+        behind it) if the template has them, `padding_mask` (1 on tokens), and `word_ids` (-1 on
+        special tokens and padding) if the texts were split into words.
     """
     tf = tensorflow()
     special_count = template.special_count(second is not None)
@@ -138,15 +156,23 @@ def pack(
         shape = (None, length) if isinstance(length, int) else tf.stack([-1, length])
         return index.with_values(tf.gather(values, index.values)).to_tensor(fill, shape=shape)
 
-    tokens = spread(rows.ids, template.pad)
-    mask = tf.cast(tf.range(length)[None, :] < total[:, None], tf.int32)
-    if second is None:
-        segments = tf.zeros_like(tokens)
-    else:
-        segments = spread(rows.segments(len(template.end)), 0)
-    packed = {"token_ids": tokens, "segment_ids": segments, "padding_mask": mask}
+    packed = {"token_ids": spread(rows.ids, template.pad)}
+    if template.has_segments and second is None:
+        packed["segment_ids"] = tf.zeros_like(packed["token_ids"])
+    elif template.has_segments:
+        packed["segment_ids"] = spread(rows.segments(len(template.end)), 0)
+    # From the lengths: the padding id may be an id that texts have too.
+    packed["padding_mask"] = tf.cast(tf.range(length)[None, :] < total[:, None], tf.int32)
     if first.words is not None:
         packed["word_ids"] = spread(rows.words, -1)
+    if pad_side == "left":
+        columns = tf.range(length)[None, :] - (length - total)[:, None]
+        # Of a row that is turned around, the padding at its end comes to stand before it.
+        columns = tf.where(columns < 0, columns + length, columns)
+        packed = {name: tf.gather(value, columns, batch_dims=1) for name, value in packed.items()}
+    for value in packed.values():
+        # A ragged tensor forgets how many rows a batch always has (`drop_remainder`).
+        value.set_shape([total.shape[0], None])
     return packed
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-MAX_FILE_BYTES = 64 * 2**20
+from keras_pretrained.tokenizers.files import decode_utf8, read_bytes
+
 # What the wordpiece model of tensorflow_text can number and store.
 MAX_PIECES, MAX_PIECE_BYTES = 2**22, 256
 REQUIRED = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
@@ -46,20 +47,8 @@ def read_vocabulary(path: str | os.PathLike[str]) -> Vocabulary:
         FileNotFoundError: there is no such file.
         ValueError: it is too large, no UTF-8 text, or no WordPiece vocabulary.
     """
-    file = Path(path)
-    if not file.is_file():
-        what = "is a folder" if file.is_dir() else "does not exist"
-        raise FileNotFoundError(
-            f"Vocabulary file {str(file)!r} {what}. Expected the vocab.txt of the checkpoint."
-        )
-    with file.open("rb") as stream:
-        data = stream.read(MAX_FILE_BYTES + 1)
-    if len(data) > MAX_FILE_BYTES:
-        raise ValueError(
-            f"Vocabulary file {str(file)!r} is larger than {MAX_FILE_BYTES // 2**20} MiB: "
-            "it is no vocabulary with one piece a line."
-        )
-    return _parse(data, f"Vocabulary file {str(file)!r}")
+    data = read_bytes(path, "Vocabulary file", "the vocab.txt of the checkpoint")
+    return _parse(data, f"Vocabulary file {str(Path(path))!r}")
 
 
 def vocabulary_of(pieces: Sequence[str]) -> Vocabulary:
@@ -84,14 +73,7 @@ def vocabulary_of(pieces: Sequence[str]) -> Vocabulary:
 
 
 def _parse(data: bytes, name: str) -> Vocabulary:
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ValueError(
-            f"{name} is not UTF-8 text: line {line} has the byte 0x{data[error.start]:02x} "
-            f"({error.reason}). Expected one piece a line; get the file again."
-        ) from None
+    text = decode_utf8(data, name, "one piece a line")
     lines = text.split("\n")
     if lines[-1] == "":
         lines.pop()

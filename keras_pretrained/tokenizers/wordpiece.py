@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import functools
+import json
 import os
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from keras_pretrained.tokenizers.bert_normalizer import BertNormalizer
-from keras_pretrained.tokenizers.inputs import read_pair, read_texts
-from keras_pretrained.tokenizers.lazy import tensorflow
-from keras_pretrained.tokenizers.packing import PadTo, Pieces, Template, check_lengths, pack
+from keras_pretrained.tokenizers.packing import PadTo, Template
+from keras_pretrained.tokenizers.tokenizer import Tokenizer, id_rows
 from keras_pretrained.tokenizers.vocabulary import Vocabulary, read_vocabulary, vocabulary_of
 from keras_pretrained.tokenizers.wordpiece_ops import WordPieceOps
 
@@ -36,7 +32,7 @@ _CLEAN_UP = (
 )
 
 
-class WordPieceTokenizer:
+class WordPieceTokenizer(Tokenizer):
     """Texts to WordPiece ids, equal to Hugging Face's fast BERT tokenizer, also inside `tf.data`.
 
     A text is data: `"[SEP]"` typed in it is read as three words, never as the special token.
@@ -77,13 +73,8 @@ class WordPieceTokenizer:
         self._lowercase = lowercase
         self._strip_accents = strip_accents
         self._split_chinese = split_chinese
-        self.max_length = max_length
-        self.pad_to = pad_to
-        check_lengths(max_length, pad_to, Template((0,), (0,), (0,), 0), is_pair=False)
+        super().__init__(max_length, pad_to, "right", Template((0,), (0,), (0,), 0))
         self._vocabulary_or_none: Vocabulary | None = None
-        self._ops_or_none: WordPieceOps | None = None
-        self._graphs: dict[tuple, Any] = {}
-        self._lock = threading.Lock()
         if isinstance(vocabulary, str | os.PathLike):
             self._vocabulary_or_none = read_vocabulary(vocabulary)
         elif isinstance(vocabulary, Sequence) and not isinstance(vocabulary, bytes):
@@ -93,73 +84,6 @@ class WordPieceTokenizer:
                 "vocabulary must be a sequence of str or the path of a vocab.txt. "
                 f"Received: {type(vocabulary).__name__}."
             )
-
-    def __call__(
-        self,
-        texts: Any,
-        *,
-        is_split: bool = False,
-        max_length: int | None = None,
-        pad_to: PadTo = None,
-    ) -> dict[str, Any]:
-        """Tokenizes one text, a batch, or a pair of either.
-
-        Args:
-            texts: a str, a list or NumPy array of str, or a string tensor of rank 0 or 1. A
-                tuple of two of them is a pair, `[CLS] a [SEP] b [SEP]`. One text gives rows
-                without a batch axis, so that `dataset.map` works before and after `batch`.
-            is_split: texts are lists of words (or a RaggedTensor of words), and the result also
-                says to which word each token belongs.
-            max_length, pad_to: instead of the tokenizer's own; None keeps these.
-
-        Returns:
-            A dict of int32 arrays `(batch, length)`: `token_ids`; `segment_ids`, 1 on the second
-            text of a pair; `padding_mask`, 1 on tokens and 0 on padding; with `is_split` also
-            `word_ids`, the index of each token's word and -1 on special tokens and padding.
-            NumPy arrays, or tensors where a graph is traced (`tf.data`, `tf.function`).
-
-        Raises:
-            TypeError: texts are no strings; the message names the element.
-            ValueError: wrong ranks, sides of different lengths, a length that is too small,
-                bytes that are no UTF-8, or no vocabulary yet.
-        """
-        # AutoGraph would rewrite all of this code when `dataset.map` traces it.
-        call = tensorflow().autograph.experimental.do_not_convert(self._call)
-        return call(texts, is_split, max_length, pad_to)
-
-    def _call(
-        self, texts: Any, is_split: bool, max_length: int | None, pad_to: PadTo
-    ) -> dict[str, Any]:
-        tf = tensorflow()
-        ops, template = self._ops, self._template
-        is_pair = isinstance(texts, tuple)
-        pad_to = self.pad_to if pad_to is None else pad_to
-        max_length = self.max_length if max_length is None else max_length
-        limit = check_lengths(max_length, pad_to, template, is_pair)
-        with tf.device("CPU:0"):
-            if is_pair:
-                sides = list(read_pair(texts, is_split=is_split))
-            else:
-                sides = [read_texts(texts, is_split=is_split)]
-            tensors = [side.tensors() for side in sides]
-            if any(side.is_symbolic for side in sides):
-                packed = _tokenize(ops, template, limit, pad_to, tensors)
-            else:
-                graph = self._graph(is_pair, is_split, limit, pad_to)
-                packed = {name: np.array(value) for name, value in graph(tensors).items()}
-        if sides[0].is_single:
-            packed = {name: value[0] for name, value in packed.items()}
-        return packed
-
-    def tokenize(self, text: str) -> list[str]:
-        """The pieces of one text, without special tokens; unknown words are `[UNK]`."""
-        sides = read_texts(text, is_split=False, name="text")
-        if not sides.is_single:
-            raise TypeError(f"text must be one str. Received: {type(text).__name__}.")
-        if sides.is_symbolic:
-            raise TypeError("tokenize returns a list of str: call it outside of a graph.")
-        pieces = self._vocabulary.pieces
-        return [pieces[index] for index in self._ops(sides.strings).flat_values.numpy()]
 
     def decode(
         self, token_ids: Any, *, skip_special_tokens: bool = False, clean_up: bool = True
@@ -177,11 +101,9 @@ class WordPieceTokenizer:
         Raises:
             ValueError: an id that the vocabulary does not have.
         """
-        rows = token_ids.to_list() if hasattr(token_ids, "to_list") else token_ids
-        rows = rows.tolist() if hasattr(rows, "tolist") else list(np.asarray(rows, object))
-        if any(isinstance(row, list | tuple | np.ndarray) for row in rows):
-            return [self._decode_row(row, skip_special_tokens, clean_up) for row in rows]
-        return self._decode_row(rows, skip_special_tokens, clean_up)
+        rows, is_batch = id_rows(token_ids)
+        texts = [self._decode_row(row, skip_special_tokens, clean_up) for row in rows]
+        return texts if is_batch else texts[0]
 
     def token_to_id(self, token: str) -> int:
         """The id of a piece; `unknown_id` if the vocabulary does not have it."""
@@ -260,36 +182,24 @@ class WordPieceTokenizer:
             "pad_to": self.pad_to,
         }
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> WordPieceTokenizer:
-        """A tokenizer with these options and no vocabulary: `load_assets` brings it."""
-        return cls(None, **config)
-
     def save_assets(self, folder: str | os.PathLike[str]) -> None:
         """Writes `vocab.txt` into the folder, byte for byte as it was read."""
         (Path(folder) / VOCABULARY_FILE).write_bytes(self._vocabulary.data)
+
+    def published_files(self) -> dict[str, bytes]:
+        """What stands beside published weights: name -> content."""
+        options = {"do_lower_case": self.lowercase}
+        return {
+            VOCABULARY_FILE: "".join(f"{piece}\n" for piece in self.vocabulary).encode(),
+            "tokenizer_config.json": json.dumps(options, indent=2).encode(),
+        }
 
     def load_assets(self, folder: str | os.PathLike[str]) -> None:
         """Reads `vocab.txt` from the folder."""
         vocabulary = read_vocabulary(Path(folder) / VOCABULARY_FILE)
         with self._lock:
             self._vocabulary_or_none = vocabulary
-            self._ops_or_none = None
-            self._graphs = {}
-
-    def __repr__(self) -> str:
-        options = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
-        if self._vocabulary_or_none is None:
-            return f"<WordPieceTokenizer without vocabulary, {options}>"
-        return f"<WordPieceTokenizer of {self.vocabulary_size} pieces, {options}>"
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Copies and pickles build their own operations, in their own process.
-        return {**self.__dict__, "_ops_or_none": None, "_graphs": {}, "_lock": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._lock = threading.Lock()
+            self._forget_ops()
 
     @property
     def _vocabulary(self) -> Vocabulary:
@@ -305,30 +215,13 @@ class WordPieceTokenizer:
         sep = (self.sep_id,)
         return Template(start=(self.cls_id,), between=sep, end=sep, pad=self.pad_id)
 
-    @property
-    def _ops(self) -> WordPieceOps:
+    def _make_ops(self) -> WordPieceOps:
         vocabulary = self._vocabulary
-        with self._lock:
-            if self._ops_or_none is None:
-                normalizer = BertNormalizer(self.lowercase, self.strip_accents, self._split_chinese)
-                self._ops_or_none = WordPieceOps(vocabulary.pieces, self.unknown_id, normalizer)
-            return self._ops_or_none
+        normalizer = BertNormalizer(self.lowercase, self.strip_accents, self._split_chinese)
+        return WordPieceOps(vocabulary.pieces, self.unknown_id, normalizer)
 
-    def _graph(self, is_pair: bool, is_split: bool, limit: int, pad_to: PadTo) -> Any:
-        """For eager calls: one graph costs a tenth of fifty operations called one by one."""
-        tf = tensorflow()
-        ops, template = self._ops, self._template
-        key = (is_pair, is_split, limit, pad_to)
-        with self._lock:
-            if key not in self._graphs:
-                side = [tf.TensorSpec([None], tf.string)]
-                side += [tf.TensorSpec([None], tf.int64)] if is_split else []
-                self._graphs[key] = tf.function(
-                    functools.partial(_tokenize, ops, template, limit, pad_to),
-                    input_signature=[[side, side] if is_pair else [side]],
-                    autograph=False,
-                )
-            return self._graphs[key]
+    def _has_vocabulary(self) -> bool:
+        return self._vocabulary_or_none is not None
 
     def _special(self, token: str) -> int:
         index = self._vocabulary.ids.get(token)
@@ -349,27 +242,3 @@ class WordPieceTokenizer:
                     piece = piece.replace(apart, joined)
             text.append(piece)
         return "".join(text)
-
-
-def _tokenize(
-    ops: WordPieceOps,
-    template: Template,
-    limit: int,
-    pad_to: PadTo,
-    tensors: list[list[Any]],
-) -> dict[str, Any]:
-    sides = [_pieces(ops, *side) for side in tensors]
-    return pack(sides[0], sides[1] if len(sides) == 2 else None, template, limit, pad_to)
-
-
-def _pieces(ops: WordPieceOps, strings: Any, text_splits: Any = None) -> Pieces:
-    ids = ops(strings)
-    if text_splits is None:
-        return Pieces(ids)
-    tf = tensorflow()
-    in_texts = tf.RaggedTensor.from_row_splits(
-        ids.flat_values, tf.gather(ids.row_splits, text_splits), validate=False
-    )
-    # Each piece's word, counted from the first word of its text.
-    first_words = tf.gather(text_splits, in_texts.value_rowids())
-    return Pieces(in_texts, tf.cast(ids.value_rowids() - first_words, tf.int32))

@@ -54,9 +54,9 @@ class WordPieceOps:
             self._check(expected)
         self._long_words = normalizer.word_pattern(shortest=MAX_WORD_CHARACTERS + 1)
 
-    def __call__(self, texts: Any) -> Any:
+    def __call__(self, strings: Any, is_split: bool = False) -> Any:
         """Strings of shape `(count,)` to a RaggedTensor of int32 ids, `(count, None)`."""
-        normalized = self._normalizer.normalize(texts)
+        normalized = self._normalizer.normalize(strings)
         normalized = tensorflow().strings.regex_replace(
             normalized, self._long_words, UNKNOWN_CHARACTER
         )

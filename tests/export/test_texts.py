@@ -94,9 +94,7 @@ def test_pairs_nested_models_and_other_inputs(tmp_path: Path) -> None:
 def test_onnx_takes_the_ids_of_a_model_on_texts(tmp_path: Path) -> None:
     model = models.text_classifier()
     report = to_onnx(model, tmp_path / "m.onnx", inputs=objects())
-    assert {tensor.name: tensor.shape for tensor in report.inputs} == {
-        name: ("batch", "length") for name in IDS
-    }
+    assert {tensor.name: tensor.shape for tensor in report.inputs} == dict.fromkeys(IDS, ("batch", "length"))
     session = onnxruntime.InferenceSession(report.path, providers=["CPUExecutionProvider"])
     ids = model.layers[1].tokenizer(TEXTS)
     found = session.run(["scores"], ids)[0]

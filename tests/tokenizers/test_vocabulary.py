@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_pretrained.tokenizers import WordPieceTokenizer
-from keras_pretrained.tokenizers import vocabulary as module
+from keras_pretrained.tokenizers import WordPieceTokenizer, files, vocabulary
 from keras_pretrained.tokenizers.vocabulary import read_vocabulary, vocabulary_of
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
@@ -56,10 +55,10 @@ def test_files_that_are_no_vocabulary(tmp_path: Path, monkeypatch: pytest.Monkey
         read_vocabulary(write(tmp_path, "\n".join([*SPECIAL, "a" * 300]).encode()))
     with pytest.raises(ValueError, match="has 0 lines"):
         read_vocabulary(write(tmp_path, b""))
-    monkeypatch.setattr(module, "MAX_FILE_BYTES", 2**20)
+    monkeypatch.setattr(files, "MAX_FILE_BYTES", 2**20)
     with pytest.raises(ValueError, match="larger than 1 MiB"):
         read_vocabulary(write(tmp_path, b"a" * (2**20 + 1)))
-    monkeypatch.setattr(module, "MAX_PIECES", 5)
+    monkeypatch.setattr(vocabulary, "MAX_PIECES", 5)
     with pytest.raises(ValueError, match="has 6 lines, expected at most 5"):
         vocabulary_of([*SPECIAL, "a", "b"])
 

@@ -19,6 +19,7 @@ import pytest
 from wordpiece_goldens import FOLDER, LOWERCASE, arrays, facts, rows, texts
 
 from keras_pretrained.tokenizers import WordPieceTokenizer
+from tests.parity.recording import Record
 
 NAMES = [*LOWERCASE, "minilm"]
 # Texts of the corpus in which Google's ids are not ours: docs/tokenizers.md has the causes.
@@ -46,17 +47,19 @@ def ids_of(tokenizer: WordPieceTokenizer, batch: list[str], **options: Any) -> l
 
 @pytest.mark.parity
 @pytest.mark.parametrize("name", NAMES)
-def test_ids_equal_hugging_face_on_the_whole_corpus(name: str) -> None:
+def test_ids_equal_hugging_face_on_the_whole_corpus(name: str, parity: Record) -> None:
     tokenizer = tokenizer_of(name)
     digest = hashlib.sha256("".join(f"{piece}\n" for piece in tokenizer.vocabulary).encode())
     assert digest.hexdigest() == facts()[f"{name} vocabulary"]
-    assert ids_of(tokenizer, texts()) == rows(f"{name}/huggingface")
+    measured = parity(f"wordpiece/{name}/huggingface")
+    measured.equal("token ids", ids_of(tokenizer, texts()), rows(f"{name}/huggingface"))
 
 
 @pytest.mark.parity
 @pytest.mark.parametrize("name", NAMES)
-def test_differences_from_google_are_the_documented_ones(name: str) -> None:
+def test_differences_from_google_are_the_documented_ones(name: str, parity: Record) -> None:
     ours, theirs = ids_of(tokenizer_of(name), texts()), rows(f"{name}/google")
+    parity(f"wordpiece/{name}/google").equal("token ids", ours, theirs)
     different = [t for t, a, b in zip(texts(), ours, theirs, strict=True) if a != b]
     assert len(different) == UNEQUAL_TO_GOOGLE[name]
     lowercase = LOWERCASE.get(name, True)
