@@ -50,7 +50,7 @@ def objects(texts: list[str] = TEXTS) -> np.ndarray:
 def test_a_backend_without_strings_says_so() -> None:
     encoder = bert()
     for inputs in (texts_input(), TEXTS, "a", objects()):
-        with pytest.raises(ValueError, match="backend jax does not have.*KERAS_BACKEND=tensorflow"):
+        with pytest.raises(ValueError, match=r"backend jax does not have.*KERAS_BACKEND="):
             encoder(inputs)
 
 
