@@ -4,10 +4,48 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.parity.recording import Record
+from tests.parity.rows import ROWS
+from tests.parity.table import render
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+_RECORD = pytest.StashKey[Record]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--parity-table", metavar="FILE", help="write what the parity tests measured, as a table"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_RECORD] = Record()
+
+
+@pytest.fixture(scope="session")
+def parity(request: pytest.FixtureRequest) -> Record:
+    """Compares with a foreign program's numbers and records the difference; see tests/parity."""
+    return request.config.stash[_RECORD]
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Writes the parity table, if it was asked for and every row was measured."""
+    path = session.config.getoption("--parity-table")
+    if path is None or exitstatus != pytest.ExitCode.OK:
+        return
+    results = session.config.stash[_RECORD].texts()
+    absent = [name for name in ROWS if not results.get(name)]
+    if absent:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        reporter.line(f"\n{path} was not written. Not measured: {', '.join(absent)}", red=True)
+        return
+    Path(path).write_text(render(results), encoding="utf-8")
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -1,0 +1,121 @@
+"""What the parity tests promise: one row a checkpoint and program, measured by the tests.
+
+A further family adds its rows here and calls the fixture `parity` with their names. The table in
+docs/parity.md is made of both; tests/parity/test_table.py keeps it complete.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+import numpy as np
+
+GOLDENS = Path(__file__).parents[1] / "goldens"
+
+
+class Kind(Enum):
+    """What of a comparison is as it was published."""
+
+    REAL_WEIGHTS = "real weights"
+    RANDOM_WEIGHTS = "original layout, random weights"
+    NAMES = "names only"
+    REAL_VOCABULARY = "published vocabulary"
+    OWN_VOCABULARY = "vocabulary made for the test"
+
+    @property
+    def of_tokenizer(self) -> bool:
+        return self in (Kind.REAL_VOCABULARY, Kind.OWN_VOCABULARY)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A foreign program: its packages, whose versions stand in the golden data that it made.
+
+    Args:
+        name: the class, function or project.
+        golden: folder of `tests/goldens`.
+        packages: their versions are looked up there.
+    """
+
+    name: str
+    golden: str
+    packages: tuple[str, ...]
+
+    def __str__(self) -> str:
+        made = GOLDENS / self.golden / "golden.json"
+        if made.is_file():
+            versions = json.loads(made.read_text(encoding="utf-8"))["versions"]
+        else:
+            with np.load(GOLDENS / self.golden / "goldens.npz") as stored:
+                versions = json.loads(stored["facts"].tobytes())
+        return f"{self.name} ({', '.join(f'{each} {versions[each]}' for each in self.packages)})"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One promise.
+
+    Args:
+        family: of the network, or the kind of tokenizer.
+        dialect: naming scheme of the checkpoint, or the vocabulary of a tokenizer.
+        checkpoint: the container and the era.
+        kind: what is as it was published.
+        program: what the numbers are compared with.
+        tolerance: the largest difference that the tests allow.
+    """
+
+    family: str
+    dialect: str
+    checkpoint: str
+    kind: Kind
+    program: Program
+    tolerance: float = 1e-5
+
+
+_REAL, _RANDOM = Kind.REAL_WEIGHTS, Kind.RANDOM_WEIGHTS
+_HF = Program("transformers `BertModel`", "bert_hf", ("transformers", "torch"))
+_GOOGLE = Program(
+    "google-research/bert `modeling`", "bert_google", ("bert-tensorflow", "tensorflow")
+)
+_GARDEN = Program(
+    "tensorflow/models `BertEncoder`", "bert_tf_models", ("tf-models-official", "tensorflow")
+)
+_MINILM = Program("transformers `BertModel`", "minilm", ("transformers", "torch"))
+_HF_PIECES = Program("Hugging Face tokenizers", "wordpiece", ("tokenizers",))
+_GOOGLE_PIECES = Program("google-research/bert `tokenization`", "wordpiece", ("bert-tensorflow",))
+_OPENAI_PIECES = Program("OpenAI's `encoder.py`", "byte_level_bpe", ("gpt-2-simple", "tiktoken"))
+_ROBERTA_PIECES = Program("transformers `RobertaTokenizer`", "byte_level_bpe", ("transformers",))
+_OWN, _PUBLISHED = Kind.OWN_VOCABULARY, Kind.REAL_VOCABULARY
+
+ROWS = {
+    "bert/minilm-l6": Row("bert", "hf", "minilm-l6, safetensors", _REAL, _MINILM),
+    "bert/hf-safetensors-erf": Row("bert", "hf", "safetensors, exact GELU", _RANDOM, _HF),
+    "bert/hf-safetensors-tanh": Row("bert", "hf", "safetensors, tanh GELU", _RANDOM, _HF),
+    "bert/hf-bin-gamma-beta": Row("bert", "hf", ".bin, zip, gamma/beta", _RANDOM, _HF),
+    "bert/hf-bin-stream": Row("bert", "hf", ".bin, stream", _RANDOM, _HF),
+    "bert/google-v2": Row("bert", "google", "V2", _RANDOM, _GOOGLE),
+    "bert/google-v2-erf-2018": Row("bert", "google", "V2, GELU of 2018", _RANDOM, _GOOGLE),
+    "bert/google-v1": Row("bert", "google", "V1", _RANDOM, _GOOGLE),
+    "bert/tf-models-saved-model": Row("bert", "tf-models", "SavedModel", _RANDOM, _GARDEN),
+    "bert/tf-models-encoder-checkpoint": Row(
+        "bert", "tf-models-objects", "encoder", _RANDOM, _GARDEN
+    ),
+    "bert/tf-models-pretrainer-checkpoint": Row(
+        "bert", "tf-models-objects", "pre-training network", _RANDOM, _GARDEN
+    ),
+    "wordpiece/minilm/huggingface": Row("WordPiece", "minilm", "", _PUBLISHED, _HF_PIECES, 0),
+    "wordpiece/uncased/huggingface": Row("WordPiece", "uncased", "", _OWN, _HF_PIECES, 0),
+    "wordpiece/cased/huggingface": Row("WordPiece", "cased", "", _OWN, _HF_PIECES, 0),
+    "wordpiece/chinese/huggingface": Row("WordPiece", "chinese", "", _OWN, _HF_PIECES, 0),
+    "wordpiece/minilm/google": Row("WordPiece", "minilm", "", _PUBLISHED, _GOOGLE_PIECES, 37),
+    "wordpiece/uncased/google": Row("WordPiece", "uncased", "", _OWN, _GOOGLE_PIECES, 40),
+    "wordpiece/cased/google": Row("WordPiece", "cased", "", _OWN, _GOOGLE_PIECES, 35),
+    "wordpiece/chinese/google": Row("WordPiece", "chinese", "", _OWN, _GOOGLE_PIECES, 40),
+    "byte-level-bpe/gpt2/openai": Row("byte-level BPE", "gpt2", "", _OWN, _OPENAI_PIECES, 0),
+    "byte-level-bpe/roberta/huggingface": Row(
+        "byte-level BPE", "roberta", "", _OWN, _ROBERTA_PIECES, 0
+    ),
+}
