@@ -18,6 +18,11 @@ from keras_pretrained.checkpoints.describe import describe
 MAX_DIMENSIONS = 32
 
 
+def _open_at_once(path: str, flags: int) -> int:
+    """Opens without waiting, should the file have become a pipe since it was looked at."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 class FileBytes:
     """The bytes of a file behind one shared read-only memory map.
 
@@ -39,8 +44,10 @@ class FileBytes:
         try:
             if not stat.S_ISREG(path.stat().st_mode):
                 raise CheckpointError(f"{str(path)!r} is not a regular file.")
-            with path.open("rb") as file:
+            with open(path, "rb", opener=_open_at_once) as file:
                 self._identity: os.stat_result | None = os.fstat(file.fileno())
+                if not stat.S_ISREG(self._identity.st_mode):
+                    raise CheckpointError(f"{str(path)!r} is not a regular file.")
                 self.size = self._identity.st_size
                 self.buffer: mmap.mmap | bytes = (
                     mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self.size else b""

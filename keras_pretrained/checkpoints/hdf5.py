@@ -16,8 +16,10 @@ import numpy as np
 
 from keras_pretrained.checkpoints.checkpoint import Checkpoint, CheckpointError, LazyArray
 from keras_pretrained.checkpoints.file_bytes import FileBytes
+from keras_pretrained.checkpoints.hdf5_attributes import Hdf5Attributes
 from keras_pretrained.checkpoints.hdf5_data import Dataset, read_dataset, read_values
-from keras_pretrained.checkpoints.hdf5_objects import SIGNATURE, Hdf5Objects, HeaderObject
+from keras_pretrained.checkpoints.hdf5_groups import walk
+from keras_pretrained.checkpoints.hdf5_source import SIGNATURE, Hdf5Source
 
 _GROUP_ATTRIBUTES = (
     "layer_names",
@@ -60,7 +62,7 @@ def open_hdf5(path: str | os.PathLike[str]) -> Checkpoint:
 def open_hdf5_bytes(file: FileBytes, start: int = 0, size: int | None = None) -> Checkpoint:
     """Opens HDF5 data that is a part of a file; see `open_hdf5`."""
     try:
-        return _open(Hdf5Objects(file, start, size))
+        return _open(Hdf5Source(file, start, size))
     except UnicodeDecodeError as error:
         raise CheckpointError(f"{str(file.path)!r}: a name is not UTF-8: {error}.") from error
     except CheckpointError as error:
@@ -70,32 +72,33 @@ def open_hdf5_bytes(file: FileBytes, start: int = 0, size: int | None = None) ->
         ) from error
 
 
-def _open(objects: Hdf5Objects) -> Checkpoint:
+def _open(source: Hdf5Source) -> Checkpoint:
+    attributes = Hdf5Attributes(source)
     arrays: dict[str, LazyArray] = {}
     skipped: dict[str, str] = {}
     groups: dict[str, dict[str, Any]] = {}
-    for path, found in objects.walk():
+    # One dataset may have several names.
+    datasets: dict[int, Dataset | str] = {}
+    for path, found in walk(source):
         if not found.is_dataset:
-            groups[path] = _group_attributes(objects, found)
+            groups[path] = attributes.read(found, _GROUP_ATTRIBUTES)
             continue
-        dataset = read_dataset(objects, found, path)
+        if found.address not in datasets:
+            datasets[found.address] = read_dataset(source, attributes, found, path)
+        dataset = datasets[found.address]
         if isinstance(dataset, str):
             skipped[path] = dataset
         else:
             dtype = dataset.dtype.newbyteorder("=") if not dataset.dtype.isnative else dataset.dtype
-            arrays[path] = LazyArray(path, dataset.shape, dtype, _reader(objects, dataset))
+            arrays[path] = LazyArray(path, dataset.shape, dtype, _reader(source, dataset))
     format, metadata = _keras(groups, arrays)
     if skipped:
         metadata["unreadable"] = skipped
-    return Checkpoint(objects.file.path, format, arrays, metadata)
+    return Checkpoint(source.file.path, format, arrays, metadata)
 
 
-def _reader(objects: Hdf5Objects, dataset: Dataset) -> Callable[[], np.ndarray]:
-    return lambda: read_values(objects, dataset)
-
-
-def _group_attributes(objects: Hdf5Objects, found: HeaderObject) -> dict[str, Any]:
-    return objects.attributes(found, _GROUP_ATTRIBUTES)
+def _reader(source: Hdf5Source, dataset: Dataset) -> Callable[[], np.ndarray]:
+    return lambda: read_values(source, dataset)
 
 
 def _keras(
@@ -130,12 +133,16 @@ def _keras_layers(
     base: str,
     layers: list[str],
 ) -> list[tuple[str, list[str]]]:
+    if len(set(layers)) != len(layers):
+        raise CheckpointError("it lists a layer twice")
     result = []
     for layer in layers:
         group = f"{base}/{layer}" if base else layer
         if group not in groups:
             raise CheckpointError(f"it lists the layer {layer!r}, but has no group for it")
         weights = _names(groups[group], "weight_names") or []
+        if len(set(weights)) != len(weights):
+            raise CheckpointError(f"it lists a weight of the layer {layer!r} twice")
         paths = [f"{group}/{weight}" for weight in weights]
         missing = [path for path in paths if path not in arrays]
         if missing:

@@ -17,16 +17,17 @@ import numpy as np
 
 from keras_pretrained.checkpoints.checkpoint import CheckpointError
 from keras_pretrained.checkpoints.file_bytes import typed_view
-from keras_pretrained.checkpoints.hdf5_objects import (
+from keras_pretrained.checkpoints.hdf5_attributes import Hdf5Attributes
+from keras_pretrained.checkpoints.hdf5_checksums import matches_fletcher32
+from keras_pretrained.checkpoints.hdf5_headers import (
     DATASPACE,
     DATATYPE,
     EXTERNAL,
     FILTERS,
     LAYOUT,
-    REPACK,
-    Hdf5Objects,
     HeaderObject,
 )
+from keras_pretrained.checkpoints.hdf5_source import REPACK, Hdf5Source
 from keras_pretrained.checkpoints.hdf5_types import Bytes, read_dimensions, read_type
 from keras_pretrained.checkpoints.zip_container import MAX_RATIO
 
@@ -67,7 +68,9 @@ class Dataset:
     filters: tuple[int, ...] = ()
 
 
-def read_dataset(objects: Hdf5Objects, found: HeaderObject, path: str) -> Dataset | str:
+def read_dataset(
+    source: Hdf5Source, attributes: Hdf5Attributes, found: HeaderObject, path: str
+) -> Dataset | str:
     """Checks a dataset, without reading its values.
 
     Returns:
@@ -84,11 +87,11 @@ def read_dataset(objects: Hdf5Objects, found: HeaderObject, path: str) -> Datase
     if described is None or dimensions is None or layout is None:
         raise CheckpointError(f"{what} has no type, no shape or no layout")
     kind = read_type(described)
-    shape = read_dimensions(dimensions, objects.length_size, what)
+    shape = read_dimensions(dimensions, source.length_size, what)
     dtype = kind.dtype
     if kind.what == "opaque" and kind.size == 2:
         # Keras stores bfloat16 as two opaque bytes, and says so beside them.
-        said = objects.attributes(found, ("dtype",)).get("dtype")
+        said = attributes.read(found, ("dtype",)).get("dtype")
         dtype = np.dtype(ml_dtypes.bfloat16) if said == "bfloat16" else None
     if dtype is None or shape is None:
         return kind.what or ("text" if kind.kind != "number" else "without elements")
@@ -96,14 +99,14 @@ def read_dataset(objects: Hdf5Objects, found: HeaderObject, path: str) -> Datase
         raise CheckpointError(
             f"{what} has elements of {kind.size} bytes, expected {dtype.itemsize}"
         )
-    return _Layout(objects, what, shape, dtype).read(layout, found.find(FILTERS))
+    return _Layout(source, what, shape, dtype).read(layout, found.find(FILTERS))
 
 
 class _Layout:
     def __init__(
-        self, objects: Hdf5Objects, what: str, shape: tuple[int, ...], dtype: np.dtype
+        self, source: Hdf5Source, what: str, shape: tuple[int, ...], dtype: np.dtype
     ) -> None:
-        self.objects = objects
+        self.source = source
         self.what = what
         self.shape = shape
         self.dtype = dtype
@@ -120,11 +123,11 @@ class _Layout:
         if kind == 0:
             return self._compact(cursor.take(cursor.number(2)))
         if kind == 1:
-            address = cursor.number(self.objects.offset_size)
-            return self._contiguous(address, cursor.number(self.objects.length_size))
+            address = cursor.number(self.source.offset_size)
+            return self._contiguous(address, cursor.number(self.source.length_size))
         if kind == 2 and version == 3:
             rank = cursor.number(1)
-            tree = cursor.number(self.objects.offset_size)
+            tree = cursor.number(self.source.offset_size)
             return self._chunked(tree, [cursor.number(4) for _ in range(rank)], filters)
         if kind == 3:
             raise CheckpointError(
@@ -136,7 +139,7 @@ class _Layout:
     def _old(self, cursor: Bytes, filters: bytes | None) -> Dataset:
         rank, kind = cursor.number(1), cursor.number(1)
         cursor.take(5)
-        address = 0 if kind == 0 else cursor.number(self.objects.offset_size)
+        address = 0 if kind == 0 else cursor.number(self.source.offset_size)
         sizes = [cursor.number(4) for _ in range(rank)]
         if kind == 0:
             return self._compact(cursor.take(cursor.number(4)))
@@ -152,9 +155,9 @@ class _Layout:
     def _contiguous(self, address: int, size: int) -> Dataset:
         if self.nbytes == 0:
             return Dataset(self.shape, self.dtype, content=b"")
-        if address == self.objects.undefined:
+        if address == self.source.undefined:
             raise self._not_stored(0)
-        stored = min(size, max(0, self.objects.size - address))
+        stored = min(size, max(0, self.source.size - address))
         if size != self.nbytes or stored != size:
             raise self._not_stored(stored)
         return Dataset(self.shape, self.dtype, address=address)
@@ -172,7 +175,7 @@ class _Layout:
         chunk_shape = tuple(sizes[:-1])
         if self.nbytes == 0:
             return Dataset(self.shape, self.dtype, content=b"")
-        if tree == self.objects.undefined:
+        if tree == self.source.undefined:
             raise self._not_stored(0)
         steps = self._filters(filters)
         chunks = self._chunk_tree(tree)
@@ -195,7 +198,7 @@ class _Layout:
         end = 0
         for chunk in sorted(chunks, key=lambda c: c.address):
             limit = MAX_RATIO * (chunk.stored_size + 1) if _GZIP in steps else chunk.stored_size
-            if chunk.address < end or chunk.address + chunk.stored_size > self.objects.size:
+            if chunk.address < end or chunk.address + chunk.stored_size > self.source.size:
                 raise CheckpointError(f"{self.what} has a chunk that overlaps or leaves the file")
             if unpacked > limit:
                 raise CheckpointError(
@@ -214,13 +217,13 @@ class _Layout:
         pending = [(tree, 32)]
         while pending:
             address, above = pending.pop()
-            entry = 8 + 8 * (rank + 1) + self.objects.offset_size
-            level, count, body = self.objects.tree_node(address, 1, above, entry)
+            entry = 8 + 8 * (rank + 1) + self.source.offset_size
+            level, count, body = self.source.tree_node(address, 1, above, entry)
             for _ in range(count):
                 stored_size, skipped = body.number(4), body.number(4)
                 corner = tuple(body.number(8) for _ in range(rank + 1))[:-1]
-                child = body.number(self.objects.offset_size)
-                self.objects.spend(64)
+                child = body.number(self.source.offset_size)
+                self.source.spend(64)
                 if level:
                     pending.append((child, level))
                 else:
@@ -253,7 +256,7 @@ class _Layout:
         return steps
 
 
-def read_values(objects: Hdf5Objects, dataset: Dataset) -> np.ndarray:
+def read_values(source: Hdf5Source, dataset: Dataset) -> np.ndarray:
     """The values of a checked dataset, read-only; a view of the file where it is contiguous.
 
     Raises:
@@ -262,17 +265,17 @@ def read_values(objects: Hdf5Objects, dataset: Dataset) -> np.ndarray:
     shape, dtype = dataset.shape, dataset.dtype
     if dataset.address is not None:
         native = dtype if dtype.isnative else dtype.newbyteorder("=")
-        start = objects.start + dataset.address
+        start = source.start + dataset.address
         if native == dtype:
-            return objects.file.view(start, shape, dtype)
-        raw = objects.file.view(start, (prod(shape) * dtype.itemsize,), np.dtype("u1"))
-        return typed_view(raw, shape, dtype, objects.file.path)
+            return source.file.view(start, shape, dtype)
+        raw = source.file.view(start, (prod(shape) * dtype.itemsize,), np.dtype("u1"))
+        return typed_view(raw, shape, dtype, source.file.path)
     if dataset.content is not None:
         raw = np.frombuffer(dataset.content, np.uint8)
-        return typed_view(raw, shape, dtype, objects.file.path)
+        return typed_view(raw, shape, dtype, source.file.path)
     values = np.empty(shape, dtype)
     for chunk in dataset.chunks:
-        block = _unpack(objects, dataset, chunk)
+        block = _unpack(source, dataset, chunk)
         place = tuple(
             slice(start, min(start + step, n))
             for start, step, n in zip(chunk.corner, dataset.chunk_shape, shape, strict=True)
@@ -280,30 +283,35 @@ def read_values(objects: Hdf5Objects, dataset: Dataset) -> np.ndarray:
         inside = tuple(slice(0, part.stop - part.start) for part in place)
         values[place] = block[inside]
     raw = values.reshape(-1).view(np.uint8)
-    return typed_view(raw, shape, dtype, objects.file.path)
+    return typed_view(raw, shape, dtype, source.file.path)
 
 
-def _unpack(objects: Hdf5Objects, dataset: Dataset, chunk: Chunk) -> np.ndarray:
-    data = objects.file.read(objects.start + chunk.address, chunk.stored_size)
+def _unpack(source: Hdf5Source, dataset: Dataset, chunk: Chunk) -> np.ndarray:
+    data = source.file.read(source.start + chunk.address, chunk.stored_size)
     size = prod(dataset.chunk_shape) * dataset.dtype.itemsize
     for index, step in reversed(list(enumerate(dataset.filters))):
         if chunk.skipped & (1 << index):
             continue
         if step == _CHECKSUM:
+            if len(data) < 4 or not matches_fletcher32(data[:-4], data[-4:]):
+                raise CheckpointError(
+                    f"{str(source.file.path)!r}: a chunk has a wrong checksum. The file is "
+                    "damaged: get it again."
+                )
             data = data[:-4]
         elif step == _GZIP:
             try:
                 data = zlib.decompressobj().decompress(data, size + 5)
             except zlib.error as error:
                 raise CheckpointError(
-                    f"{str(objects.file.path)!r}: a chunk cannot be unpacked: {error}"
+                    f"{str(source.file.path)!r}: a chunk cannot be unpacked: {error}"
                 ) from error
         elif len(data) == size:
             columns = np.frombuffer(data, np.uint8).reshape(dataset.dtype.itemsize, -1)
             data = columns.T.tobytes()
     if len(data) != size:
         raise CheckpointError(
-            f"{str(objects.file.path)!r}: a chunk unpacks to {len(data)} bytes, expected {size}. "
+            f"{str(source.file.path)!r}: a chunk unpacks to {len(data)} bytes, expected {size}. "
             "The file is damaged: get it again."
         )
     return np.frombuffer(data, dataset.dtype).reshape(dataset.chunk_shape)

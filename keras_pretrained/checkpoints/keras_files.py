@@ -19,11 +19,6 @@ from keras_pretrained.checkpoints.zip_container import ZipContainer
 _WEIGHTS, _CONFIG, _METADATA = "model.weights.h5", "config.json", "metadata.json"
 _MAX_TEXT = 100_000_000
 
-# Keras stores the weights uncompressed. An archive that was packed again must be unpacked as a
-# whole, so what it may claim is bounded more tightly than deflate is; weights do not shrink so.
-_FREE_SIZE = 1 << 26
-_MAX_PACKING = 16
-
 
 def is_keras_zip(archive: ZipContainer) -> bool:
     """Whether an archive has the members of a `.keras` file."""
@@ -62,8 +57,12 @@ def open_keras_zip(archive: ZipContainer) -> Checkpoint:
             metadata["keras_version"] = version
     member = archive[_WEIGHTS]
     if member.compressed:
-        limit = max(_FREE_SIZE, _MAX_PACKING * member.stored_size)
-        unpacked = FileBytes.of_memory(archive.path, archive.read(_WEIGHTS, limit))
+        if member.is_bomb:
+            raise CheckpointError(
+                f"{where}: its weights have {member.size} bytes in {member.stored_size} stored "
+                "ones, as no weights do. Save the model again with `model.save(path)`."
+            )
+        unpacked = FileBytes.of_memory(archive.path, archive.read(_WEIGHTS, member.size))
         weights = open_hdf5_bytes(unpacked)
     else:
         weights = open_hdf5_bytes(archive.file, member.offset, member.size)

@@ -61,6 +61,7 @@ def read_saved_names(saved_model: memoryview, keys: Iterable[str]) -> dict[str, 
         return {}
     nodes = Message(Message(meta_graphs[0], {7: BYTES}).view(7), {1: BYTES}).views(1)
     children: dict[int, dict[str, int]] = {}
+    variables: dict[int, str] = {}
     names = {}
     for key in keys:
         if not key.endswith(VALUE_SUFFIX) or not nodes:
@@ -74,10 +75,12 @@ def read_saved_names(saved_model: memoryview, keys: Iterable[str]) -> dict[str, 
                 break
             number = following
         else:
-            variable = Message(nodes[number], {7: BYTES}).view(7)
-            name = plain_name(Message(variable, {6: BYTES}).text(6))
-            if name:
-                names[key] = name
+            # Many keys may lead to one node, which may be as large as the file.
+            if number not in variables:
+                variable = Message(nodes[number], {7: BYTES}).view(7)
+                variables[number] = plain_name(Message(variable, {6: BYTES}).text(6))
+            if variables[number]:
+                names[key] = variables[number]
     return names
 
 

@@ -70,6 +70,11 @@ def open_checkpoint(path: str | os.PathLike[str], *, stubs: Iterable[str] = ()) 
             return open_tf_bundle(path)
         if any(path.parent.glob(f"{_literal(path.name)}-?????-of-?????")):
             return open_tf_v1(path)
+        if path.exists():
+            raise CheckpointError(
+                f"{str(path)!r} is neither a file nor a folder, but a pipe, a socket or a device. "
+                "Give the path of a checkpoint."
+            )
     except (OSError, ValueError) as error:
         if isinstance(error, CheckpointError):
             raise

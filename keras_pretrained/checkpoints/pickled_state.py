@@ -18,6 +18,9 @@ _MAX_DEPTH = 64
 _MAX_VALUES = 1_000_000
 # Checkpoints share a container here and there; lists of lists that share theirs are a bomb.
 _MAX_SHARED = 10_000
+# A path repeats the keys above it, so one long key would be copied for every value below.
+_FREE_PATHS = 1_000_000
+_MAX_MEAN_PATH = 256
 
 
 def flatten(root: Any, where: str) -> tuple[dict[str, Tensor | np.ndarray], dict[str, Any]]:
@@ -50,9 +53,11 @@ class _Walk:
         self.visited = 0
         self.containers: set[int] = set()
         self.shared = 0
+        self.paths = 0
 
     def visit(self, path: str, value: Any, depth: int) -> None:
         self.visited += 1
+        self.paths += len(path)
         if isinstance(value, dict | list | set | Record) or (type(value) is tuple and value):
             self.shared += id(value) in self.containers
             self.containers.add(id(value))
@@ -61,6 +66,11 @@ class _Walk:
                 f"{self.where} holds an object that is nested deeper than {_MAX_DEPTH} levels, has "
                 f"more than {_MAX_VALUES} values, or contains itself, at {path[:200]!r}: it is no "
                 "checkpoint."
+            )
+        if self.paths > _FREE_PATHS + _MAX_MEAN_PATH * self.visited:
+            raise CheckpointError(
+                f"{self.where} names its values by paths of more than {_MAX_MEAN_PATH} characters "
+                f"each, at {path[:200]!r}: it is no checkpoint."
             )
         if isinstance(value, PickledArray):
             value = value.objects if value.array is None else value.array

@@ -11,9 +11,11 @@ from keras_pretrained.checkpoints.damage import Malformed
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _WIRE_NAMES = {VARINT: "varint", FIXED64: "fixed64", BYTES: "length-delimited", FIXED32: "fixed32"}
 
-# A field needs two stored bytes but some 150 bytes as a Python object; no message in a
-# checkpoint repeats a field this often, and without the limit a small file fills the memory.
+# A field needs two stored bytes but some 150 bytes as a Python object and a microsecond to skip.
+# No message in a checkpoint has this many, and without the limits a file of some megabytes
+# fills the memory, and one of some gigabytes of skipped fields takes an hour.
 _MAX_STORED_FIELDS = 1 << 18
+_MAX_FIELDS = 1 << 22
 
 # Bulk decoding needs some 50 bytes of working memory for each stored byte of a part.
 _PART = 1 << 18
@@ -57,7 +59,11 @@ def read_fields(buffer: memoryview) -> Iterator[tuple[int, int, int | memoryview
         Malformed: a field number of 0, a group, or a length that leaves the buffer.
     """
     position, end = 0, len(buffer)
+    count = 0
     while position < end:
+        count += 1
+        if count > _MAX_FIELDS:
+            raise Malformed(f"A message has more than {_MAX_FIELDS} fields.")
         tag, position = read_varint(buffer, position)
         number, wire = tag >> 3, tag & 7
         if number == 0 or number >> 29:

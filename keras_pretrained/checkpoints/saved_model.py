@@ -21,6 +21,7 @@ from keras_pretrained.checkpoints.tf_bundle_index import BundleIndex, index_path
 
 _PREFIX = "variables"
 _OPTIMIZER = "optimizer/"
+_MAX_ASSETS = 10_000
 
 
 def open_saved_model(folder: Path) -> Checkpoint:
@@ -129,7 +130,10 @@ def _is_training_state(path: str) -> bool:
 
 
 def _naming_order(path: str) -> tuple[Any, ...]:
-    parts = [(int(part), "") if part.isdecimal() else (-1, part) for part in path.split("/")]
+    parts = [
+        (int(part), "") if part.isdecimal() and len(part) < 20 else (-1, part)
+        for part in path.split("/")
+    ]
     return path.startswith(_OPTIMIZER), path.startswith("_"), parts
 
 
@@ -141,5 +145,13 @@ def _content(index: BundleIndex, key: str) -> tuple[Any, ...]:
 
 
 def _asset_names(folder: Path) -> list[str]:
-    files = (path for path in (folder / "assets").rglob("*") if path.is_file())
-    return sorted(path.relative_to(folder).as_posix() for path in files)
+    found = []
+    for number, path in enumerate((folder / "assets").rglob("*")):
+        if number >= _MAX_ASSETS:
+            raise CheckpointError(
+                f"{str(folder / 'assets')!r} holds more than {_MAX_ASSETS} files; no SavedModel "
+                "does. Is it a link to another folder?"
+            )
+        if path.is_file():
+            found.append(path.relative_to(folder).as_posix())
+    return sorted(found)

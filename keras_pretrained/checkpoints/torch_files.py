@@ -115,6 +115,11 @@ def open_torch_zip(archive: ZipContainer, *, stubs: Iterable[str] = ()) -> Check
                 f"storage {storage.key!r} needs {storage.nbytes} bytes ({storage.size} of "
                 f"{storage.dtype}), but its member of the archive {found}"
             )
+        if member.is_bomb:
+            raise CheckpointError(
+                f"storage {storage.key!r} has {member.size} bytes in {member.stored_size} stored "
+                "ones, as no weights do"
+            )
         return storage
 
     content, _ = load_pickle(

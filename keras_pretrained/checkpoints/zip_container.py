@@ -26,10 +26,15 @@ _END64 = b"PK\x06\x06"
 _LOCATOR64 = b"PK\x06\x07"
 
 _MAX_MEMBERS = 200_000
+_MAX_DIRECTORY = 1 << 28
 _STORED, _DEFLATED = 0, 8
 
 # Deflate cannot do better than 1032 to 1, so a member that claims to is a lie.
 MAX_RATIO = 1032
+
+# Weights are stored uncompressed, or shrink little when an archive is packed again.
+_FREE_SIZE = 1 << 26
+_WEIGHTS_RATIO = 16
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,11 @@ class Member:
     size: int
     compressed: bool
     crc: int
+
+    @property
+    def is_bomb(self) -> bool:
+        """Whether it is packed better than weights ever are, and large when unpacked."""
+        return self.size > max(_FREE_SIZE, _WEIGHTS_RATIO * self.stored_size)
 
 
 class ZipContainer(Mapping[str, Member]):
@@ -121,7 +131,12 @@ class ZipContainer(Mapping[str, Member]):
             )
         if not member.compressed:
             return self.file.view(member.offset + offset, shape, dtype)
-        raw = np.frombuffer(self._unpack(member), np.uint8)[offset : offset + length]
+        raw = np.frombuffer(self._unpack(member), np.uint8)
+        if length < member.size // 2:
+            # A view would keep all of the member alive for a small part of it.
+            raw = raw[offset : offset + length].copy()
+        else:
+            raw = raw[offset : offset + length]
         return typed_view(raw, shape, dtype, self.path)
 
     def _unpack(self, member: Member) -> bytes:
@@ -147,8 +162,8 @@ class ZipContainer(Mapping[str, Member]):
 
     def _directory(self) -> dict[str, Member]:
         offset, size, count = self._end_record()
-        if count > _MAX_MEMBERS:
-            raise ValueError(f"it lists {count} members")
+        if count > _MAX_MEMBERS or size > _MAX_DIRECTORY:
+            raise ValueError(f"it lists {count} members in {size} bytes")
         directory = self.file.read(offset, size)
         position = 0
         members: dict[str, Member] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+import tracemalloc
 import zipfile
 import zlib
 from pathlib import Path
@@ -19,6 +20,8 @@ from keras_pretrained.checkpoints.numpy_files import open_npy, open_npz
 from keras_pretrained.checkpoints.safetensors import open_safetensors
 from keras_pretrained.checkpoints.zip_container import ZipContainer
 from tests.attacks.attack import little_memory, refused
+from tests.attacks.fuzzing.pickle_program import global_, integer, text
+from tests.attacks.fuzzing.zip_parts import Part, packed
 
 
 def safetensors_file(path: Path, header: Any, data: bytes = b"", length: int | None = None) -> Path:
@@ -242,6 +245,82 @@ def test_a_bomb_among_the_members_that_are_read_at_once(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(data)
         assert len(data) < 1_000_000
         refused(tmp_path / name, limit=20_000_000)
+
+
+def test_a_bomb_among_the_storages(tmp_path: Path) -> None:
+    """Each of many small tensors would unpack all of it, and keep it alive."""
+    storage = (b"(" + text("storage") + global_("torch.ByteStorage") + text("0")) + (
+        text("cpu") + integer(100_000_000) + b"tQ"
+    )
+    tensor = b"(" + storage + b"K\x00K\x04\x85K\x01\x85\x89}tR"
+    pickled = b"\x80\x02}" + text("x") + global_("torch._utils._rebuild_tensor_v2") + tensor + b"s."
+    data = archive(("a/data.pkl", pickled), ("a/data/0", bytes(100_000_000)), method=8)
+    (tmp_path / "x.pth").write_bytes(data)
+    refused(tmp_path / "x.pth", "as no weights do", limit=10_000_000)
+
+
+def test_a_part_of_a_packed_member_does_not_keep_all_of_it(tmp_path: Path) -> None:
+    (tmp_path / "x.zip").write_bytes(archive(("x", bytes(30_000_000)), method=8))
+    container = ZipContainer(FileBytes(tmp_path / "x.zip"))
+    tracemalloc.start()
+    parts = [container.view(container["x"], n, (4,), np.dtype("u1")) for n in range(5)]
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(parts) == 5
+    assert held < 1_000_000
+
+
+WIDE = packed([Part("x.npy", array(np.arange(4.0)), 0, {}, True)])
+HUGE = 2**63
+
+WIDE_ZIPS = {
+    "size": packed([Part("x.npy", array(np.arange(4.0)), 0, {"size": HUGE}, True)]),
+    "both sizes": packed(
+        [Part("x.npy", array(np.arange(4.0)), 0, {"size": HUGE, "stored_size": HUGE}, True)]
+    ),
+    "packed size": packed([Part("x.npy", array(np.zeros(99)), 8, {"size": HUGE}, True)]),
+    "offset": packed([Part("x.npy", array(np.arange(4.0)), 0, {"offset": HUGE}, True)]),
+    "offset that wraps": packed(
+        [Part("x.npy", array(np.arange(4.0)), 0, {"offset": 2**64 - 8}, True)]
+    ),
+    "directory offset": packed([Part("x.npy", b"", 0, {}, True)], 0, {"offset": HUGE}),
+    "directory size": packed([Part("x.npy", b"", 0, {}, True)], 0, {"size": HUGE}),
+    "member count": packed([Part("x.npy", b"", 0, {}, True)], 0, {"count": HUGE}),
+    "record elsewhere": changed(WIDE, b"PK\x06\x07", 8, struct.pack("<Q", 0)),
+    "record far away": changed(WIDE, b"PK\x06\x07", 8, struct.pack("<Q", HUGE)),
+    "record is the locator": changed(
+        WIDE, b"PK\x06\x07", 8, struct.pack("<Q", WIDE.index(b"PK\x06\x07"))
+    ),
+    "another count in the short record": changed(WIDE, END, 8, b"\x02\x00\x02\x00"),
+    "several disks": changed(WIDE, b"PK\x06\x06", 16, b"\x01\x00\x00\x00"),
+}
+
+
+def test_the_honest_wide_archive_of_these_tricks_is_read(tmp_path: Path) -> None:
+    (tmp_path / "x.npz").write_bytes(WIDE)
+    np.testing.assert_array_equal(open_npz(tmp_path / "x.npz")["x"].read(), np.arange(4.0))
+
+
+@pytest.mark.parametrize("name", sorted(WIDE_ZIPS))
+def test_sizes_of_64_bits_that_lie(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    path.write_bytes(WIDE_ZIPS[name])
+    refused(path, open_file=open_npz)
+
+
+def test_a_directory_that_is_mostly_a_hole(tmp_path: Path) -> None:
+    """A sparse file: the directory has a terabyte, none of it stored."""
+    size = 1 << 40
+    record = b"PK\x06\x06" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, 1, 1, size, 0)
+    locator = b"PK\x06\x07" + struct.pack("<IQI", 0, size, 1)
+    end = END + struct.pack("<HHHHIIH", 0, 0, 0xFFFF, 0xFFFF, 2**32 - 1, 2**32 - 1, 0)
+    path = tmp_path / "x.npz"
+    with path.open("wb") as file:
+        file.write(LOCAL)
+        file.seek(size)
+        file.write(record + locator + end)
+    refused(path, "members in", limit=2_000_000)
+    path.unlink()
 
 
 def test_a_directory_of_too_many_members(tmp_path: Path) -> None:

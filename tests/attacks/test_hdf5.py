@@ -9,8 +9,9 @@ import h5py
 import numpy as np
 import pytest
 
+from keras_pretrained.checkpoints import CheckpointError
 from keras_pretrained.checkpoints.hdf5 import open_hdf5
-from tests.attacks.attack import refused
+from tests.attacks.attack import little_memory, refused
 
 
 @pytest.fixture
@@ -159,3 +160,113 @@ def test_texts_that_repeat_a_large_one(tmp_path: Path) -> None:
     start = time.monotonic()
     refused(path, limit=200_000_000)
     assert time.monotonic() - start < 10
+
+
+def test_layers_that_are_listed_again_and_again(tmp_path: Path) -> None:
+    """A list of names times a list of names: some kilobytes would become gigabytes."""
+    path = simple(tmp_path / "a.h5")
+    with h5py.File(path, "a") as file:
+        file.attrs["layer_names"] = np.array([b"group"] * 6000)
+        file["group"].attrs["weight_names"] = np.array([b"x"] * 30_000)
+    start = time.monotonic()
+    refused(path, "a layer twice")
+    with h5py.File(path, "a") as file:
+        file.attrs["layer_names"] = np.array([b"group"])
+    refused(path, "twice")
+    assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        np.dtype([("a", "<f4"), ("b", "<i8"), ("c", "S3")]),
+        np.dtype([("r", "<f4"), ("i", "<f8")]),
+        np.dtype([("r", [("r", "<f4"), ("i", "<f4")]), ("i", "<c8")]),
+        np.dtype(("<f4", (2, 3))),
+        np.dtype("V7"),
+        h5py.string_dtype(),
+        h5py.vlen_dtype(np.float32),
+        h5py.ref_dtype,
+        h5py.regionref_dtype,
+    ],
+    ids=str,
+)
+def test_types_that_no_tensor_has(kind: np.dtype, tmp_path: Path) -> None:
+    """Left out with a reason, next to what is read; none is taken for numbers."""
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("odd", (2,), kind)
+        file["x"] = np.arange(3)
+    checkpoint = open_hdf5(path)
+    assert checkpoint["x"].read().tolist() == [0, 1, 2]
+    assert list(checkpoint.metadata["unreadable"]) == ["odd"]
+
+
+@pytest.mark.parametrize("options", [{"compression": "lzf"}, {"scaleoffset": 2}])
+def test_filters_that_are_not_read(options: dict, tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", data=np.arange(100), chunks=(10,), **options)
+    refused(path, "by the filters")
+
+
+def packed_file(path: Path, **options: object) -> Path:
+    with h5py.File(path, "w") as file:
+        values = np.arange(1000, dtype=np.float32)
+        file.create_dataset("x", data=values, chunks=(1000,), **options)
+    return path
+
+
+def test_a_chunk_that_was_changed(tmp_path: Path) -> None:
+    path = packed_file(tmp_path / "a.h5", fletcher32=True)
+    thousand = np.float32(999).tobytes()
+    refused(changed(path, thousand, np.float32(998).tobytes()), "wrong checksum")
+
+
+@pytest.mark.parametrize(("old", "new"), [(b"\x78", b"\x00"), (b"\x78", b"\xff")])
+def test_a_chunk_that_is_no_longer_packed(old: bytes, new: bytes, tmp_path: Path) -> None:
+    path = packed_file(tmp_path / "a.h5", compression="gzip")
+    start = path.read_bytes().index(b"\x78\x5e")
+    data = path.read_bytes()
+    path.unlink()
+    path.write_bytes(data[:start] + new + data[start + 1 :])
+    refused(path, "cannot be unpacked")
+
+
+@pytest.mark.parametrize("tag", [b"OHDR", b"\x89HDF"])
+def test_a_header_that_was_changed(tag: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        file["x"] = np.arange(5)
+    data = bytearray(path.read_bytes())
+    data[data.index(tag) + 30] ^= 1
+    path.unlink()
+    path.write_bytes(data)
+    refused(path, "has a wrong checksum")
+
+
+def test_one_dataset_under_many_names(tmp_path: Path) -> None:
+    """Hard links are the file's own; what they cost is paid for once."""
+    path = packed_file(tmp_path / "a.h5", compression="gzip")
+    with h5py.File(path, "a") as file:
+        for number in range(500):
+            file[f"link {number}"] = file["x"]
+    with little_memory(4_000_000):
+        checkpoint = open_hdf5(path)
+    assert len(checkpoint) == 501
+    np.testing.assert_array_equal(checkpoint["link 7"].read(), np.arange(1000))
+
+
+def test_a_heap_of_a_terabyte_of_holes(tmp_path: Path) -> None:
+    """A sparse file stores nothing of what it seems to hold."""
+    path = simple(tmp_path / "a.h5")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"HEAP") + 8
+    data[at : at + 8] = (1 << 39).to_bytes(8, "little")
+    path.unlink()
+    with path.open("wb") as file:
+        file.write(data)
+        file.truncate(1 << 40)
+    with little_memory(4_000_000), pytest.raises(CheckpointError, match="part of its structure"):
+        open_hdf5(path)
+    path.unlink()

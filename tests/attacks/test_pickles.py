@@ -24,6 +24,7 @@ from keras_pretrained.checkpoints.restricted_pickle import PLAIN_GLOBALS, load_p
 from keras_pretrained.checkpoints.torch_files import open_torch
 from keras_pretrained.checkpoints.torch_tensors import TORCH_GLOBALS
 from tests.attacks.attack import little_memory, refused
+from tests.attacks.fuzzing.pickle_program import global_, integer, text
 
 HEAD = b"\x80\x02"
 
@@ -34,16 +35,6 @@ def marker(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "pwned"
     yield path
     assert not path.exists()
-
-
-def text(value: str) -> bytes:
-    raw = value.encode()
-    return b"X" + struct.pack("<I", len(raw)) + raw
-
-
-def global_(name: str) -> bytes:
-    module, _, attribute = name.rpartition(".")
-    return f"c{module}\n{attribute}\n".encode()
 
 
 def zip_file(path: Path, pickled: bytes, **members: bytes) -> Path:
@@ -192,11 +183,6 @@ def test_special_attributes_of_a_record_are_plain_data(tmp_path: Path) -> None:
 
 
 # Tensors that lie
-
-
-def integer(value: int) -> bytes:
-    raw = value.to_bytes((value.bit_length() + 8) // 8, "little", signed=True)
-    return b"\x8a" + bytes([len(raw)]) + raw
 
 
 def numbers(values: tuple[int, ...]) -> bytes:
@@ -369,6 +355,28 @@ BOMBS = {
     + b"u0]("
     + (global_("argparse.Namespace") + b")Rh\x00b") * 1000
     + b"e.",
+    "calls with a long tuple": HEAD
+    + b"("
+    + b"N" * 100_000
+    + b"tq\x000"
+    + (global_("argparse.Namespace") + b"q\x010](")
+    + b"h\x01h\x00R" * 100_000
+    + b"e.",
+    "states of a long tuple": HEAD
+    + b"("
+    + b"N" * 100_000
+    + b"tq\x000"
+    + (global_("argparse.Namespace") + b"q\x010](")
+    + b"h\x01)Rh\x00b" * 100_000
+    + b"e.",
+    "colliding memo": HEAD
+    + b"N"
+    + b"".join(b"p%d\n" % (n * (2**61 - 1)) for n in range(1, 40_000))
+    + b".",
+    "a long key above many values": HEAD
+    + (b"}" + text("k" * 500_000) + b"}(")
+    + b"".join(b"J" + struct.pack("<i", n) + b"N" for n in range(100_000))
+    + b"us.",
     "many containers": HEAD + b"](" + b"}" * 500_000 + b"e.",
     "many sets": b"\x80\x04](" + b"\x8f" * 500_000 + b"e.",
     "many remembered": b"\x80\x04N" + b"\x94" * 1_000_000 + b".",

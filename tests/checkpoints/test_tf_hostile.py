@@ -6,7 +6,6 @@ All checksums are repaired, so that the checks behind them are reached.
 from __future__ import annotations
 
 import os
-import random
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from keras_pretrained.checkpoints.saved_model import open_saved_model
 from keras_pretrained.checkpoints.tf_bundle import open_tf_bundle, verify_bundle
 from keras_pretrained.checkpoints.tf_slices import slice_key
 from keras_pretrained.checkpoints.tf_v1 import open_tf_v1
+from tests.attacks.fuzzing.targets.tensorflow import bundle_files, v1_entries
 from tests.checkpoints.tf_files import (
     TableFile,
     block,
@@ -370,7 +370,7 @@ def test_a_file_that_shrinks_after_it_was_opened(tmp_path: Path) -> None:
     os.truncate(tmp_path / "x.data-00000-of-00001", 4)
     with pytest.raises(CheckpointError, match="shrank"):
         read_all(checkpoint)
-    (tmp_path / "v1").write_bytes(table_of(v1_seed()).build())
+    (tmp_path / "v1").write_bytes(table_of(v1_entries()).build())
     checkpoint = open_tf_v1(tmp_path / "v1")
     os.truncate(tmp_path / "v1", 4)
     with pytest.raises(CheckpointError, match="shrank"):
@@ -540,157 +540,15 @@ def test_saved_graphs(tmp_path: Path, nodes: list[bytes], problem: str) -> None:
     assert list(open_saved_model(tmp_path)) == ["v/0"]
 
 
-def mutated(stored: bytes, chance: random.Random) -> bytes:
-    """One to four changes of the kinds that break parsers."""
-    out = bytearray(stored)
-    for _ in range(chance.choice([1, 1, 2, 4])):
-        at = chance.randrange(len(out) + 1)
-        kind = chance.randrange(6)
-        if kind == 0:
-            out[at : at + 1] = bytes([chance.randrange(256)])
-        elif kind == 1 and at < len(out):
-            out[at] ^= 1 << chance.randrange(8)
-        elif kind == 2:
-            del out[at : at + chance.choice([1, 2, 8, 50])]
-        elif kind == 3:
-            out[at:at] = varint(chance.choice([0, 1, 127, 128, 1 << 31, 1 << 32, HUGE, -1, -HUGE]))
-        elif kind == 4:
-            end = at + chance.randrange(30)
-            out[at:at] = out[at:end]
-        else:
-            out[at : at + 8] = chance.choice([b"\xff" * 8, b"\0" * 8, b"\x80" * 8])
-    return bytes(out)
-
-
-def mutate_table(entries: list[tuple[bytes, bytes]], chance: random.Random) -> bytes:
-    """A change of a value, a key, a block or the index, below repaired checksums."""
-    entries = list(entries)
-    where = chance.random()
-    if where < 0.6:
-        at = chance.randrange(len(entries))
-        key, value = entries[at]
-        entries[at] = (key, mutated(value, chance))
-    elif where < 0.7:
-        at = chance.randrange(len(entries))
-        entries[at] = (mutated(entries[at][0], chance), entries[at][1])
-    table = table_of(entries, chance.choice([1, 3, 1000]))
-    if where >= 0.7:
-        at = chance.randrange(len(table.blocks))
-        contents, kind = table.blocks[at]
-        if where < 0.85:
-            table.blocks[at] = (mutated(contents, chance), chance.choice([kind, kind, 1]))
-        elif where < 0.95:
-            honest_index = [
-                (separator, varint(chance.randrange(300)) + varint(chance.randrange(300)))
-                for separator in table.separators
-            ]
-            table.index_block = mutated(block(honest_index, interval=1), chance)
-        else:
-            values = [0, 1, 50, 200, HUGE, (1 << 64) - 1]
-            table.handles[at] = (chance.choice(values), chance.choice(values))
-    return table.build()
-
-
-def survives(path: Path, opener: Callable[[Path], Checkpoint]) -> bool:
-    start = time.process_time()
-    try:
-        read_all(opener(path))
-    except CheckpointError:
-        return False
-    finally:
-        assert time.process_time() - start < TIME_LIMIT
-    return True
-
-
-def bundle_seed() -> tuple[list[tuple[bytes, bytes]], bytes]:
-    def strings(*words: bytes) -> bytes:
-        plain = b"".join(len(word).to_bytes(4, "little") for word in words)
-        checksum = masked(plain_crc32c(plain)).to_bytes(4, "little")
-        return b"".join(varint(len(word)) for word in words) + checksum + b"".join(words)
-
-    words = strings(b"one", b"", b"three" * 30)
-    graph = strings(attribute(b"dense/kernel", b"m/k/.ATTRIBUTES/VARIABLE_VALUE") * 3)
-    data = np.arange(40, dtype=np.float32).tobytes() + b"\0\1\1" + words + graph
-    parts = [extents((0, 3), None), extents((3, 1), None)]
-    entries = [
-        bundle_header(),
-        (b"m/k/.ATTRIBUTES/VARIABLE_VALUE", bundle_entry(1, [2, 4], 0, 32)),
-        (b"m/i/.ATTRIBUTES/VARIABLE_VALUE", bundle_entry(9, [], 32, 8)),
-        (b"rows", bundle_entry(1, [4, 2], 0, 0, 0, 0, *parts)),
-        (slice_key("rows", ((0, 3), (0, -1))), bundle_entry(1, [3, 2], 40, 24)),
-        (slice_key("rows", ((3, 1), (0, -1))), bundle_entry(1, [1, 2], 64, 8)),
-        (b"flags", bundle_entry(10, [3], 160, 3)),
-        (b"words", bundle_entry(7, [3], 163, len(words))),
-        (b"_CHECKPOINTABLE_OBJECT_GRAPH", bundle_entry(7, [], 163 + len(words), len(graph))),
-    ]
-    return entries, data
-
-
-def v1_seed() -> list[tuple[bytes, bytes]]:
-    parts = [extents((0, 3), None), extents((3, 1), None)]
-    return [
-        v1_list(
-            v1_tensor("w", 1, [2], WHOLE),
-            v1_tensor("n", 9, [3], WHOLE),
-            v1_tensor("s", 7, [2], WHOLE),
-            v1_tensor("h", 19, [2], WHOLE),
-            v1_tensor("rows", 1, [4, 1], *parts),
-        ),
-        (KEY, v1_slice("w", WHOLE, FLOATS)),
-        (
-            slice_key("n", ((0, -1),)),
-            v1_slice("n", WHOLE, message(10, varint(5) + varint(-1) + varint(1 << 40))),
-        ),
-        (slice_key("s", ((0, -1),)), v1_slice("s", WHOLE, message(8, b"a") + message(8, b""))),
-        (slice_key("h", ((0, -1),)), v1_slice("h", WHOLE, message(13, varint(9) + varint(60_000)))),
-        (
-            slice_key("rows", ((0, 3), (0, -1))),
-            v1_slice("rows", parts[0], message(5, b"abcd" * 3)),
-        ),
-        (slice_key("rows", ((3, 1), (0, -1))), v1_slice("rows", parts[1], message(5, b"abcd"))),
-    ]
-
-
-def attack_bundle(folder: Path, chance: random.Random) -> bool:
-    entries, data = bundle_seed()
-    if chance.random() < 0.2:
-        data = mutated(data, chance)
-        index = table_of(entries).build()
-    else:
-        index = mutate_table(entries, chance)
-    (folder / "variables").mkdir(exist_ok=True)
-    (folder / "variables" / "variables.index").write_bytes(index)
-    (folder / "variables" / "variables.data-00000-of-00001").write_bytes(data)
-    prefix = folder / "variables" / "variables"
-    opened = survives(prefix, open_tf_bundle)
-    return survives(folder, open_saved_model) and opened
-
-
-def attack_v1(folder: Path, chance: random.Random) -> bool:
-    (folder / "x.ckpt").write_bytes(mutate_table(v1_seed(), chance))
-    return survives(folder / "x.ckpt", open_tf_v1)
-
-
-@pytest.mark.parametrize("attack", [attack_bundle, attack_v1])
-@pytest.mark.parametrize(
-    "count", [200, pytest.param(5000, marks=pytest.mark.exhaustive)], ids=["some", "many"]
-)
-def test_random_mutations(
-    tmp_path: Path, attack: Callable[[Path, random.Random], bool], count: int
-) -> None:
-    chance = random.Random(attack.__name__)
-    survived = sum(attack(tmp_path, chance) for _ in range(count))
-    # Some changes are harmless and most are not: otherwise the mutations test nothing.
-    assert 0.02 * count < survived < 0.6 * count
-
-
-def test_the_seeds_of_the_mutations_are_whole(tmp_path: Path) -> None:
-    entries, data = bundle_seed()
-    checkpoint = open_tf_bundle(write_bundle(tmp_path, table_of(entries), data))
+def test_the_seeds_of_the_fuzzer_are_whole(tmp_path: Path) -> None:
+    entries, data = bundle_files()
+    path = write_bundle(tmp_path, table_of(entries), data)
+    checkpoint = open_tf_bundle(path)
     read_all(checkpoint)
     assert checkpoint["rows"].shape == (4, 2)
     assert checkpoint.metadata["friendly_names"] == {"m/k": "dense/kernel"}
-    (tmp_path / "v1").write_bytes(table_of(v1_seed()).build())
+    assert verify_bundle(path) == []
+    (tmp_path / "v1").write_bytes(table_of(v1_entries()).build())
     assert len(open_tf_v1(tmp_path / "v1")) == 5
     read_all(open_tf_v1(tmp_path / "v1"))
-    assert read_table(table_of(v1_seed(), 2).build()) == sorted(v1_seed())
+    assert read_table(table_of(v1_entries(), 2).build()) == sorted(v1_entries())

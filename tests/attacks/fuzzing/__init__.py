@@ -1,0 +1,1 @@
+"""Structure-aware fuzzing: damage that gets past checksums and lengths, under guard."""
