@@ -13,6 +13,8 @@ from tests.parity.rows import ROWS
 from tests.parity.table import render
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# No test reaches another machine; those of fetching serve themselves.
+os.environ["KERAS_PRETRAINED_OFFLINE"] = "1"
 
 _RECORD = pytest.StashKey[Record]()
 

@@ -1,20 +1,16 @@
-"""What pretrained networks exist, what they are, and where their files are on this machine.
+"""What pretrained networks exist, what they are, where their files are, and how they get there.
 
-Everything here is data: importing it, listing and looking up load no backend.
+Importing this, listing and looking up load neither a backend nor a network library.
 """
 
 from keras_pretrained.presets.json_file import read_json
 from keras_pretrained.presets.located import Located, SourceError
+from keras_pretrained.presets.lookup import find_file, find_preset
 from keras_pretrained.presets.placed import home, preset_folder
 from keras_pretrained.presets.preset import Paper, Preset, PresetError, Source
 from keras_pretrained.presets.registry import list_presets, load_builder, preset_info
-from keras_pretrained.presets.sources import (
-    FileCheck,
-    find_file,
-    locate_file,
-    resolve,
-    verify_files,
-)
+from keras_pretrained.presets.sources import fetch, locate_file, resolve
+from keras_pretrained.presets.verifying import FileCheck, verify_files
 
 __all__ = [
     "FileCheck",
@@ -24,7 +20,9 @@ __all__ = [
     "PresetError",
     "Source",
     "SourceError",
+    "fetch",
     "find_file",
+    "find_preset",
     "home",
     "list_presets",
     "load_builder",

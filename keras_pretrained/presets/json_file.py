@@ -27,7 +27,8 @@ def read_json(path: str | os.PathLike[str], limit: int = _LIMIT) -> dict[str, An
     if not file.is_file():
         raise SourceError(f"{str(file)!r} is not a file. Expected a JSON configuration.")
     with file.open("rb") as stream:
-        data = stream.read(limit + 1)
+        # Memory for what is asked for is set aside at once, however short the file.
+        data = stream.read(min(os.fstat(stream.fileno()).st_size, limit) + 1)
     if len(data) > limit:
         raise SourceError(
             f"{str(file)!r} is larger than {limit:,} bytes ({file.stat().st_size:,}), which no "

@@ -23,13 +23,16 @@ class Source:
     """One place where the files of a preset are published.
 
     Attributes:
-        address: `https://...` (a file, an archive, or a TF-Hub handle), `hf://organisation/name`
-            (a Hugging Face repository), or `pkg://package/folder` (a folder inside an installed
-            Python package).
+        address: `https://...` (an archive, a TF-Hub handle, one file, or the folder of several),
+            `hf://organisation/name[@revision]` (a Hugging Face repository),
+            `kaggle://owner/model/framework/variation/version` (a Kaggle model),
+            `pkg://package/folder` (a folder inside an installed Python package), or the path of a
+            local folder.
         dialect: naming scheme of the tensors: `"hf"`, `"google"` or `"tf-models"`.
         files: role -> file name below the address. Roles that start with `weights` are the parts
             of one checkpoint; `config` is for other programs and may be missing.
-        sizes: role -> bytes, for the files whose size has a source.
+        sizes: role -> bytes, for the files whose size has a source; `archive` is the archive
+            itself.
         sha256: role -> lower-case hexadecimal digest, likewise.
         requirement: what to `pip install` for a `pkg://` address.
         note: what a user should know about this source.
@@ -45,14 +48,17 @@ class Source:
 
     @property
     def kind(self) -> str:
-        """`"pkg"`, `"hf"`, `"tf-hub"`, `"archive"` or `"file"`."""
-        scheme, _, rest = self.address.partition("://")
-        if scheme in ("pkg", "hf"):
+        """`"pkg"`, `"hf"`, `"kaggle"`, `"tf-hub"`, `"archive"`, `"file"` or `"local"`."""
+        scheme, separator, rest = self.address.partition("://")
+        if not separator:
+            return "local"
+        if scheme in ("pkg", "hf", "kaggle"):
             return scheme
-        if rest.startswith("tfhub.dev/"):
+        path, _, query = rest.partition("?")
+        # Other hosts serve TF-Hub's protocol too; there the query tells.
+        if path.startswith("tfhub.dev/") or "tf-hub-format=compressed" in query:
             return "tf-hub"
-        archive = re.search(r"\.(zip|tar|tgz|tar\.gz)$", self.address)
-        return "archive" if archive else "file"
+        return "archive" if re.search(r"\.(zip|tar|tgz|tbz2?|gz|bz2)$", path) else "file"
 
     @property
     def required(self) -> Mapping[str, str]:

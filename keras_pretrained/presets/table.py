@@ -50,7 +50,10 @@ _TEMPLATE = {
     "requirement": str,
     "note": str,
 }
-_ROLES = ("weights", "weights_index", "weights_data", "config", "vocabulary")
+# What is known of the bytes; a preset's own entry adds to what its sources have in common.
+_FACTS = ("sizes", "sha256")
+_ENTRY = {"from": str, "path": str, "sizes": dict, "sha256": dict}
+_ROLES = ("weights", "weights_index", "weights_data", "config", "vocabulary", "merges")
 
 _NAME = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)*")
 _BUILDER = re.compile(r"keras_pretrained(?:\.\w+)+:[A-Z]\w*", re.ASCII)
@@ -58,8 +61,11 @@ _BUILDER = re.compile(r"keras_pretrained(?:\.\w+)+:[A-Z]\w*", re.ASCII)
 _STEP = r"(?!\.)[\w.+@-]+"
 _FILE = re.compile(rf"{_STEP}(?:/{_STEP})*", re.ASCII)
 _ADDRESS = re.compile(
-    rf"https://{_STEP}(?:/{_STEP})+|hf://{_STEP}/{_STEP}|pkg://[a-z_]\w*(?:/{_STEP})*", re.ASCII
+    rf"https://{_STEP}(?:/{_STEP})+|hf://{_STEP}/{_STEP}|kaggle://{_STEP}(?:/{_STEP}){{3}}/\d+"
+    rf"|pkg://[a-z_]\w*(?:/{_STEP})*",
+    re.ASCII,
 )
+_ADDRESSES = "https://..., hf://name/name, kaggle://... (with a version) or pkg://name/..."
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -152,9 +158,11 @@ def _sources(
     for number, entry in enumerate(entries["sources"], 1):
         here = f"{where}, source {number}"
         _check({"source": entry}, {"source": dict}, where)
-        _check(entry, {"from": str, "path": str}, here, ("from", "path"))
+        _check(entry, _ENTRY, here, ("from", "path"))
         _known(entry["from"], table.get("sources", {}), f"{here}, from")
-        template = table["sources"][entry["from"]]
+        template = dict(table["sources"][entry["from"]])
+        for key in _FACTS:
+            template[key] = {**template.get(key, {}), **entry.get(key, {})}
         path = _filled(entry["path"], architecture, here)
         sources.append(_source(template, path, family, here))
     if not sources:
@@ -165,15 +173,16 @@ def _sources(
 def _source(template: Mapping[str, Any], path: str, family: Family, where: str) -> Source:
     _check(template, _TEMPLATE, where, required=("base", "dialect", "files"))
     address = template["base"] + path
-    _match(_ADDRESS, address, where, "address", "https://..., hf://name/name or pkg://name/...")
+    _match(_ADDRESS, address, where, "address", _ADDRESSES)
     _known(template["dialect"], family.dialects, f"{where}, dialect")
     files = template["files"]
     _check(files, dict.fromkeys(_ROLES, str), f"{where}, files", ("weights",))
     for name in files.values():
         _match(_FILE, name, where, "file name", "a relative path without '..'")
-    sizes, sha256 = template.get("sizes", {}), template.get("sha256", {})
-    _check(sizes, dict.fromkeys(files, int), f"{where}, sizes")
-    _check(sha256, dict.fromkeys(files, str), f"{where}, sha256")
+    sizes, sha256 = template["sizes"], template["sha256"]
+    # An archive has a size and a hash of its own.
+    _check(sizes, dict.fromkeys((*files, "archive"), int), f"{where}, sizes")
+    _check(sha256, dict.fromkeys((*files, "archive"), str), f"{where}, sha256")
     for size in sizes.values():
         if size < 1:
             raise PresetError(f"{where}: sizes must be positive, not {size}.")

@@ -1,4 +1,4 @@
-"""Every test has its own empty folder for placed files."""
+"""Every test has its own empty folder for files, and no network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     monkeypatch.setenv("KERAS_PRETRAINED_HOME", str(folder))
-    monkeypatch.delenv("KERAS_PRETRAINED_OFFLINE", raising=False)
+    monkeypatch.setenv("KERAS_PRETRAINED_OFFLINE", "1")
     return folder
 
 

@@ -220,7 +220,9 @@ def test_minilm_wheel() -> None:
 
 
 def test_minilm_without_its_wheel(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    monkeypatch.setattr("keras_pretrained.presets.sources.find_in_package", lambda address: None)
+    for module in ("sources", "lookup"):
+        name = f"keras_pretrained.presets.{module}.find_in_package"
+        monkeypatch.setattr(name, lambda address: None)
     with pytest.raises(SourceError) as caught:
         resolve("minilm-l6")
     text = str(caught.value)

@@ -54,6 +54,40 @@ TRANSFORMERS_COUNTS = {
     "bert-base-chinese": 102_267_648,
     "bert-tiny": 4_385_920,
     "minilm-l6": 22_713_216,
+    # RobertaModel(..., add_pooling_layer=False) and DistilBertModel.
+    "roberta-base": 124_055_040,
+    "roberta-large": 354_310_144,
+    "distilroberta-base": 81_527_808,
+    "distilbert-base": 66_362_880,
+    "distilbert-base-multilingual-cased": 134_734_080,
+    # AlbertModel and ElectraModel.
+    "albert-base-v1": 11_683_584,
+    "albert-large-v2": 17_683_968,
+    "albert-xlarge-v2": 58_724_864,
+    "albert-xxlarge-v2": 222_595_584,
+    "electra-small": 13_483_008,
+    "electra-base": 108_891_648,
+    "electra-large": 334_092_288,
+    "electra-base-generator": 33_511_168,
+    "electra-large-generator": 50_999_552,
+}
+
+SIZES = ("small", "base", "large")
+# The presets of the other families, and the epsilon of their normalisations.
+OTHERS = {
+    "roberta": ({"roberta-base", "roberta-large", "distilroberta-base"}, 1e-5),
+    "distilbert": (
+        {"distilbert-base", "distilbert-base-cased", "distilbert-base-multilingual-cased"},
+        1e-12,
+    ),
+    "albert": (
+        {f"albert-{size}-v{n}" for size in ("base", "large", "xlarge", "xxlarge") for n in (1, 2)},
+        1e-12,
+    ),
+    "electra": (
+        {f"electra-{size}{kind}" for size in SIZES for kind in ("", "-generator")},
+        1e-12,
+    ),
 }
 
 ALIASES = {
@@ -67,6 +101,8 @@ ALIASES = {
     "bert-small": "bert-l4-h512",
     "bert-medium": "bert-l8-h512",
     "all-minilm-l6-v2": "minilm-l6",
+    "distilbert-base-uncased": "distilbert-base",
+    **{f"electra-{size}-discriminator": f"electra-{size}" for size in SIZES},
 }
 
 
@@ -75,8 +111,10 @@ def source(preset: Preset, dialect: str) -> str:
 
 
 def test_every_release_is_there_and_nothing_else() -> None:
-    assert set(NAMES) == {*GOOGLE, "minilm-l6"}
-    assert set(list_presets(family="bert")) == set(NAMES)
+    assert set(list_presets(family="bert")) == {*GOOGLE, "minilm-l6"}
+    for family, (names, _) in OTHERS.items():
+        assert set(list_presets(family=family)) == names
+    assert {preset_info(name).family for name in NAMES} == {"bert", *OTHERS}
 
 
 @pytest.mark.parametrize("name", BERTS)
@@ -126,10 +164,11 @@ def test_copies_are_of_the_same_network(name: str) -> None:
 def test_every_preset_is_complete(name: str) -> None:
     preset = preset_info(name)
     assert preset.name == name
-    assert preset.licence == "Apache-2.0"
+    assert preset.licence in ("Apache-2.0", "MIT")
     assert preset.architecture["hidden_size"] % preset.architecture["num_heads"] == 0
     assert preset.architecture["max_positions"] == 512
-    assert preset.architecture["layer_norm_epsilon"] == 1e-12
+    _, epsilon = OTHERS.get(preset.family, (None, 1e-12))
+    assert preset.architecture["layer_norm_epsilon"] == epsilon
     assert preset.paper is not None
     assert re.fullmatch(r"https://arxiv\.org/abs/\d{4}\.\d{5}", preset.paper.url)
     assert "{" not in preset.description
@@ -179,6 +218,7 @@ def test_wildcards_match_aliases_and_give_names() -> None:
         "bert-base-multilingual",
         "bert-large",
         "bert-large-wwm",
+        "distilbert-base",
     ]
 
 

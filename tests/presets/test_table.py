@@ -130,3 +130,43 @@ def test_wrong_tables(old: str, new: str, message: str) -> None:
     with pytest.raises(PresetError, match=message) as caught:
         parse_table(TABLE.replace(old, new), "t.toml")
     assert "t.toml" in str(caught.value)
+
+
+def test_facts_of_one_preset() -> None:
+    """Sizes and hashes may stand with a preset, and may be those of an archive."""
+    own = '{ from = "web", path = "L.zip", sizes = { archive = 7 }, sha256 = { config = "A" } }'
+    text = TABLE.replace(
+        '{ from = "web", path = "L-{num_layers}.zip" }', own.replace("A", "1" * 64)
+    )
+    (source,) = parse_table(text, "t.toml")[0].sources
+    assert source.sizes == {"weights": 5, "archive": 7}
+    assert source.sha256 == {"weights": "0" * 64, "config": "1" * 64}
+    with pytest.raises(PresetError, match="sizes, entry: unknown value 'archives'"):
+        parse_table(text.replace("archive = 7", "archives = 7"), "t.toml")
+    with pytest.raises(PresetError, match="sizes must be positive"):
+        parse_table(text.replace("archive = 7", "archive = 0"), "t.toml")
+
+
+@pytest.mark.parametrize(
+    ("base", "path", "kind"),
+    [
+        ("https://example.org/", "x.tar.bz2", "archive"),
+        ("https://example.org/", "x.vec.gz", "archive"),
+        ("https://example.org/", "x/y", "file"),
+        ("https://tfhub.dev/", "google/x/1", "tf-hub"),
+        ("hf://some/", "name", "hf"),
+        ("hf://some/", "name@v1.0", "hf"),
+        ("kaggle://owner/", "model/keras/base/3", "kaggle"),
+    ],
+)
+def test_kinds_of_addresses(base: str, path: str, kind: str) -> None:
+    text = TABLE.replace("https://example.org/", base).replace("L-{num_layers}.zip", path)
+    (source,) = parse_table(text, "t.toml")[0].sources
+    assert (source.address, source.kind) == (base + path, kind)
+
+
+def test_kaggle_models_have_a_version() -> None:
+    text = TABLE.replace("https://example.org/", "kaggle://owner/")
+    for path in ("model/keras/base", "model/keras/base/latest", "model"):
+        with pytest.raises(PresetError, match="wrong address"):
+            parse_table(text.replace("L-{num_layers}.zip", path), "t.toml")
