@@ -4,8 +4,15 @@ Importing this package loads no TensorFlow; a tokenizer loads it when it is firs
 """
 
 from keras_pretrained.tokenizers.byte_level_bpe import ByteLevelBPETokenizer
+from keras_pretrained.tokenizers.sentencepiece import SentencePieceTokenizer
 from keras_pretrained.tokenizers.special_tokens import SpecialTokens
 from keras_pretrained.tokenizers.tokenizer import Tokenizer
 from keras_pretrained.tokenizers.wordpiece import WordPieceTokenizer
 
-__all__ = ["ByteLevelBPETokenizer", "SpecialTokens", "Tokenizer", "WordPieceTokenizer"]
+__all__ = [
+    "ByteLevelBPETokenizer",
+    "SentencePieceTokenizer",
+    "SpecialTokens",
+    "Tokenizer",
+    "WordPieceTokenizer",
+]

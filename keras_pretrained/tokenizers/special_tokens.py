@@ -68,7 +68,18 @@ ROBERTA = SpecialTokens(
     between=("</s>", "</s>"),
     behind=("</s>",),
 )
-FAMILIES = {"gpt2": GPT2, "roberta": ROBERTA}
+ALBERT = SpecialTokens(
+    start="[CLS]",
+    end="[SEP]",
+    pad="<pad>",
+    unknown="<unk>",
+    mask="[MASK]",
+    before=("[CLS]",),
+    between=("[SEP]",),
+    behind=("[SEP]",),
+    has_segments=True,
+)
+FAMILIES = {"gpt2": GPT2, "roberta": ROBERTA, "albert": ALBERT}
 
 
 def special_tokens(

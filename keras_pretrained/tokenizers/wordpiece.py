@@ -51,6 +51,7 @@ class WordPieceTokenizer(Tokenizer):
         pad_to: the length of the rows. None or `"longest"`: the longest row of the batch; an
             int: always that length, and texts are cut to it; `"buckets"`: the smallest of
             32, 64, 128, ..., `max_length` that fits.
+        has_segments: whether rows come with `segment_ids`; DistilBERT, for one, has none.
 
     Example:
         >>> tokenizer = WordPieceTokenizer("uncased_L-12_H-768_A-12/vocab.txt", max_length=128)
@@ -69,10 +70,12 @@ class WordPieceTokenizer(Tokenizer):
         split_chinese: bool = True,
         max_length: int = 512,
         pad_to: PadTo = None,
+        has_segments: bool = True,
     ) -> None:
         self._lowercase = lowercase
         self._strip_accents = strip_accents
         self._split_chinese = split_chinese
+        self._has_segments = has_segments
         super().__init__(max_length, pad_to, "right", Template((0,), (0,), (0,), 0))
         self._vocabulary_or_none: Vocabulary | None = None
         if isinstance(vocabulary, str | os.PathLike):
@@ -180,6 +183,7 @@ class WordPieceTokenizer(Tokenizer):
             "split_chinese": self._split_chinese,
             "max_length": self.max_length,
             "pad_to": self.pad_to,
+            "has_segments": self._has_segments,
         }
 
     def save_assets(self, folder: str | os.PathLike[str]) -> None:
@@ -213,7 +217,8 @@ class WordPieceTokenizer(Tokenizer):
     @property
     def _template(self) -> Template:
         sep = (self.sep_id,)
-        return Template(start=(self.cls_id,), between=sep, end=sep, pad=self.pad_id)
+        start = (self.cls_id,)
+        return Template(start, sep, sep, self.pad_id, has_segments=self._has_segments)
 
     def _make_ops(self) -> WordPieceOps:
         vocabulary = self._vocabulary

@@ -272,7 +272,10 @@ def test_config_and_assets_make_an_equal_tokenizer(tmp_path: Path) -> None:
     path = tmp_path / "somewhere.txt"
     data = "\r\n".join([*PIECES, "", " spaced "]).encode()
     path.write_bytes(data)
-    first = WordPieceTokenizer(path, max_length=9, pad_to="buckets", split_chinese=False)
+    first = WordPieceTokenizer(
+        path, max_length=9, pad_to="buckets", split_chinese=False, has_segments=False
+    )
+    assert set(first("a")) == {"token_ids", "padding_mask"}
     config = first.get_config()
     assert config == {
         "lowercase": True,
@@ -280,6 +283,7 @@ def test_config_and_assets_make_an_equal_tokenizer(tmp_path: Path) -> None:
         "split_chinese": False,
         "max_length": 9,
         "pad_to": "buckets",
+        "has_segments": False,
     }
     second = WordPieceTokenizer.from_config(config)
     with pytest.raises(ValueError, match=r"no vocabulary yet.*load_assets"):
