@@ -19,7 +19,7 @@ from keras_pretrained.checkpoints.file_bytes import checked_shape
 from keras_pretrained.checkpoints.pickled_numpy import NUMPY_GLOBALS
 from keras_pretrained.checkpoints.pickled_plain import PLAIN_GLOBALS, Allowed, record
 
-_STORAGES = {
+STORAGES = {
     "FloatStorage": np.dtype("<f4"),
     "DoubleStorage": np.dtype("<f8"),
     "HalfStorage": np.dtype("<f2"),
@@ -210,7 +210,7 @@ def _device(kind: Any, index: Any = None) -> str:
 
 _DTYPE_NAMES = {f"torch.{name}": dtype for name, dtype in _DTYPES.items()}
 _STORAGE_NAMES = {
-    f"{module}.{name}": dtype for module in _STORAGE_MODULES for name, dtype in _STORAGES.items()
+    f"{module}.{name}": dtype for module in _STORAGE_MODULES for name, dtype in STORAGES.items()
 }
 _TENSOR_TYPES = ("torch.Tensor", "torch.nn.parameter.Parameter", "torch.nn.Parameter")
 _MARKERS = (*_DTYPE_NAMES, *_STORAGE_NAMES, *_TENSOR_TYPES, "torch.storage.TypedStorage")

@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from keras_pretrained.checkpoints.safetensors import write_safetensors
+from keras_pretrained.checkpoints.torch_writer import write_torch
 
 
 def write_checkpoint(
-    path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], container: str
+    path: str | os.PathLike[str], tensors: Mapping[str, Any], container: str
 ) -> Path:
     """Writes tensors as a checkpoint.
 
     Args:
         path: the file to write; for `"tf-bundle"` the prefix of its files.
-        tensors: name -> array.
-        container: `"safetensors"` or `"tf-bundle"`.
+        tensors: name -> array; for `"torch"` also what else `write_torch` takes.
+        container: `"safetensors"`, `"torch"` or `"tf-bundle"`.
 
     Returns:
         The path, as `open_checkpoint` takes it.
@@ -34,6 +34,8 @@ def write_checkpoint(
         from keras_pretrained.checkpoints.tf_bundle_writer import write_tf_bundle
 
         return write_tf_bundle(path, tensors)
+    if container == "torch":
+        return write_torch(path, tensors)
     raise ValueError(
-        f"Cannot write the container {container!r}. Expected 'safetensors' or 'tf-bundle'."
+        f"Cannot write the container {container!r}. Expected 'safetensors', 'torch' or 'tf-bundle'."
     )

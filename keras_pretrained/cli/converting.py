@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from keras_pretrained.checkpoints import Checkpoint
 
-_SUFFIXES = {"safetensors": ".safetensors", "tf-bundle": ".ckpt"}
+_SUFFIXES = {"safetensors": ".safetensors", "tf-bundle": ".ckpt", "torch": ".pt"}
 
 _DESCRIPTION = """\
 Loads SOURCE into its layer and writes the layer's weights in another dialect: a naming scheme

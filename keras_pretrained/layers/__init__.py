@@ -3,7 +3,18 @@
 Importing this package registers every layer with Keras, so that saved models reload.
 """
 
+from keras_pretrained.layers.albert import AlbertEncoder
 from keras_pretrained.layers.bert import BertEncoder
+from keras_pretrained.layers.distilbert import DistilBertEncoder
+from keras_pretrained.layers.electra import ElectraEncoder
 from keras_pretrained.layers.frozen_backbone import FrozenBackbone
+from keras_pretrained.layers.roberta import RobertaEncoder
 
-__all__ = ["BertEncoder", "FrozenBackbone"]
+__all__ = [
+    "AlbertEncoder",
+    "BertEncoder",
+    "DistilBertEncoder",
+    "ElectraEncoder",
+    "FrozenBackbone",
+    "RobertaEncoder",
+]

@@ -288,14 +288,19 @@ class PretrainedLayer(keras.layers.Layer):
         loaded = self.load_report
         names = loaded.loaded if loaded and loaded.dialect == dialect else None
         tensors = save_weights(values, maps[dialect], self._dims, names)
+        content = self.stored_content(tensors, dialect)
         container, path = maps[dialect].container, Path(path)
         if path.suffix:
-            return write_checkpoint(path, tensors, container)
+            return write_checkpoint(path, content, container)
         path.mkdir(parents=True, exist_ok=True)
         for name, text in self.published_files(dialect).items():
             (path / name).write_bytes(text)
-        write_checkpoint(path / maps[dialect].file_name, tensors, container)
+        write_checkpoint(path / maps[dialect].file_name, content, container)
         return path
+
+    def stored_content(self, tensors: Mapping[str, Any], dialect: str) -> Mapping[str, Any]:
+        """What the checkpoint of a dialect holds: the tensors, unless its authors nest them."""
+        return tensors
 
     def published_files(self, dialect: str) -> dict[str, bytes]:
         """What stands beside the weights in a published folder: name -> content."""

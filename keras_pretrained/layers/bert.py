@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -12,14 +12,9 @@ import keras
 from keras_pretrained.checkpoints import Checkpoint
 from keras_pretrained.layers.bert_weights import WEIGHT_MAPS
 from keras_pretrained.layers.config_format import ConfigFormat
-from keras_pretrained.layers.encoder_source import (
-    Source,
-    SourceReader,
-    holds,
-    no_configuration,
-)
-from keras_pretrained.layers.transformer_encoder import EncoderArchitecture, TransformerEncoder
-from keras_pretrained.tokenizers import WordPieceTokenizer
+from keras_pretrained.layers.encoder_source import PoolerReader, no_configuration, stored_shape
+from keras_pretrained.layers.transformer_encoder import EncoderArchitecture
+from keras_pretrained.layers.wordpiece_encoder import WordPieceEncoder
 from keras_pretrained.weights import WeightMap
 
 BertArchitecture = EncoderArchitecture
@@ -55,20 +50,14 @@ CONFIG = ConfigFormat(
 
 
 @dataclass(frozen=True)
-class BertReader(SourceReader):
+class BertReader(PoolerReader):
     """How BERT's published files are read."""
 
     def architecture_from_tensors(
         self, checkpoint: Checkpoint, weight_map: WeightMap
     ) -> dict[str, Any]:
         """The architecture of a tensorflow_models checkpoint, whose kernels show the heads."""
-
-        def shape(target: str) -> tuple[int, ...]:
-            for rule in weight_map.candidates(target, {}):
-                if all(name in checkpoint for name in rule.sources):
-                    return checkpoint[rule.sources[0]].shape
-            return ()
-
+        shape = partial(stored_shape, checkpoint, weight_map)
         table = shape("embeddings/word_embeddings")
         query = shape("layer_0/attention/query/kernel")
         if len(table) != 2 or len(query) != 3:
@@ -87,16 +76,9 @@ class BertReader(SourceReader):
             "activation": "gelu_tanh",
         }
 
-    def held_architecture(
-        self, checkpoint: Checkpoint, weight_map: WeightMap, architecture: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Files of an encoder alone may lack the original pooler."""
-        dims = {"num_layers": int(architecture["num_layers"])}
-        return {"pooler": holds(checkpoint, weight_map, "pooler/kernel", dims)}
-
 
 @keras.saving.register_keras_serializable(package="keras_pretrained")
-class BertEncoder(TransformerEncoder):
+class BertEncoder(WordPieceEncoder):
     """BERT as a layer: texts or token ids in, one vector a token or one a text out.
 
     Args:
@@ -142,18 +124,7 @@ class BertEncoder(TransformerEncoder):
     architecture_class = BertArchitecture
     weight_maps = WEIGHT_MAPS
     reader = BertReader("bert", CONFIG, WEIGHT_MAPS)
-    tokenizer_class = WordPieceTokenizer
     config_files = MappingProxyType(
         {"hf": "config.json"}
         | dict.fromkeys(("google", "tf-models", "tf-models-objects"), "bert_config.json")
     )
-
-    def source_tokenizer(self, found: Source, lowercase: bool | None) -> WordPieceTokenizer | None:
-        vocabulary = found.files.get("vocabulary")
-        if vocabulary is None:
-            return None
-        return WordPieceTokenizer(
-            vocabulary,
-            lowercase=found.lowercase if lowercase is None else lowercase,
-            max_length=self.max_length,
-        )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
+from keras_pretrained.layers.encoder_rules import (
+    Names,
+    encoder_rules,
+    google_rules,
+    hf_rules,
+    named,
+)
 from keras_pretrained.weights import Rule, WeightMap
-from keras_pretrained.weights.transforms import IDENTITY, TRANSPOSE, Reshape, Transform
+from keras_pretrained.weights.transforms import IDENTITY, Reshape
 
-Names = dict[str, str]
-
-_SAME = (IDENTITY, IDENTITY)
-_TORCH = (TRANSPOSE, IDENTITY)
 # TensorFlow Model Garden keeps the heads as an axis of the attention kernels.
 _TO_HEADS = (
     Reshape(("hidden_size", "num_heads", "head_size"), ("hidden_size", "hidden_size")),
@@ -21,79 +22,10 @@ _FROM_HEADS = (
     IDENTITY,
 )
 
-
-def _rules(
-    tables: Names,
-    dense: Names,
-    norms: Names,
-    dense_spelling: str = "/kernel /bias",
-    norm_spellings: tuple[str, ...] = ("/gamma /beta",),
-    to_heads: tuple[Transform, Transform] = _SAME,
-    from_heads: tuple[Transform, Transform] = _SAME,
-    other: tuple[Transform, Transform] = _SAME,
-) -> Iterator[Rule]:
-    """The rules of a dialect from its names of tables, dense layers and normalisations."""
-    for target, source in tables.items():
-        yield Rule(f"embeddings/{target}", source)
-    for target, source in dense.items():
-        changes = other
-        if target.endswith(("query", "key", "value")):
-            changes = to_heads
-        elif target.endswith("attention/output_projection"):
-            changes = from_heads
-        for ours, theirs, change in zip(
-            ("kernel", "bias"), dense_spelling.split(), changes, strict=True
-        ):
-            yield Rule(f"{target}/{ours}", source + theirs, change)
-    for target, source in norms.items():
-        for spelling in norm_spellings:
-            for ours, theirs in zip(("gamma", "beta"), spelling.split(), strict=True):
-                yield Rule(f"{target}/{ours}", source + theirs)
-
-
-def _named(block: str, inside: Names, outside: Names) -> Names:
-    """Names inside the repeated block, and names outside of it."""
-    names = {f"layer_{{i}}/{ours}": f"{block}{theirs}" for ours, theirs in inside.items()}
-    return {**outside, **names}
-
-
 HF = WeightMap(
     "hf",
-    tuple(
-        _rules(
-            tables={
-                "word_embeddings": "embeddings.word_embeddings.weight",
-                "position_embeddings": "embeddings.position_embeddings.weight",
-                "token_type_embeddings": "embeddings.token_type_embeddings.weight",
-            },
-            dense=_named(
-                "encoder.layer.{i}.",
-                {
-                    "attention/query": "attention.self.query",
-                    "attention/key": "attention.self.key",
-                    "attention/value": "attention.self.value",
-                    "attention/output_projection": "attention.output.dense",
-                    "intermediate": "intermediate.dense",
-                    "output_projection": "output.dense",
-                },
-                {"pooler": "pooler.dense"},
-            ),
-            norms=_named(
-                "encoder.layer.{i}.",
-                {
-                    "attention_norm": "attention.output.LayerNorm",
-                    "output_norm": "output.LayerNorm",
-                },
-                {"embeddings/norm": "embeddings.LayerNorm"},
-            ),
-            dense_spelling=".weight .bias",
-            # Files converted before 2019 kept TensorFlow's names of the two vectors.
-            norm_spellings=(".weight .bias", ".gamma .beta"),
-            to_heads=_TORCH,
-            from_heads=_TORCH,
-            other=_TORCH,
-        )
-    ),
+    # Files converted before 2019 kept TensorFlow's names of the two vectors.
+    hf_rules(norm_spellings=(".weight .bias", ".gamma .beta")),
     ignore={
         r"(bert\.)?embeddings\.(position_ids|token_type_ids)": "a buffer, not a weight",
         r"cls\..*": "a pre-training head",
@@ -104,35 +36,7 @@ HF = WeightMap(
 
 GOOGLE = WeightMap(
     "google",
-    tuple(
-        _rules(
-            tables={
-                "word_embeddings": "bert/embeddings/word_embeddings",
-                "position_embeddings": "bert/embeddings/position_embeddings",
-                "token_type_embeddings": "bert/embeddings/token_type_embeddings",
-            },
-            dense=_named(
-                "bert/encoder/layer_{i}/",
-                {
-                    "attention/query": "attention/self/query",
-                    "attention/key": "attention/self/key",
-                    "attention/value": "attention/self/value",
-                    "attention/output_projection": "attention/output/dense",
-                    "intermediate": "intermediate/dense",
-                    "output_projection": "output/dense",
-                },
-                {"pooler": "bert/pooler/dense"},
-            ),
-            norms=_named(
-                "bert/encoder/layer_{i}/",
-                {
-                    "attention_norm": "attention/output/LayerNorm",
-                    "output_norm": "output/LayerNorm",
-                },
-                {"embeddings/norm": "bert/embeddings/LayerNorm"},
-            ),
-        )
-    ),
+    google_rules("bert/", {"pooler": "bert/pooler/dense"}),
     ignore={
         r".*/adam_[mv]": "an optimizer slot",
         r".*AdamWeightDecayOptimizer.*": "an optimizer slot",
@@ -161,7 +65,7 @@ def _garden(
     also: tuple[Rule, ...] = (),
 ) -> WeightMap:
     """A map of TensorFlow Model Garden from its names of tables, dense layers and norms."""
-    rules = _rules(tables, dense, norms, to_heads=_TO_HEADS, from_heads=_FROM_HEADS)
+    rules = encoder_rules(tables, dense, norms, to_heads=_TO_HEADS, from_heads=_FROM_HEADS)
     return WeightMap(
         dialect,
         (*rules, *also),
@@ -180,7 +84,7 @@ TF_MODELS = _garden(
         "position_embeddings": "position_embedding/embeddings",
         "token_type_embeddings": "type_embeddings/embeddings",
     },
-    _named(
+    named(
         "transformer/layer_{i}/",
         {
             "attention/query": "self_attention/query",
@@ -192,7 +96,7 @@ TF_MODELS = _garden(
         },
         {"pooler": "pooler_transform"},
     ),
-    _named(
+    named(
         "transformer/layer_{i}/",
         {"attention_norm": "self_attention_layer_norm", "output_norm": "output_layer_norm"},
         {"embeddings/norm": "embeddings/layer_norm"},
@@ -208,7 +112,7 @@ TF_MODELS_OBJECTS = _garden(
         "position_embeddings": "layer_with_weights-1/embeddings",
         "token_type_embeddings": "layer_with_weights-2/embeddings",
     },
-    _named(
+    named(
         "layer_with_weights-{i+4}/",
         {
             "attention/query": "_attention_layer/_query_dense",
@@ -220,7 +124,7 @@ TF_MODELS_OBJECTS = _garden(
         },
         {"pooler": "layer_with_weights-{num_layers+4}"},
     ),
-    _named(
+    named(
         "layer_with_weights-{i+4}/",
         {"attention_norm": "_attention_layer_norm", "output_norm": "_output_layer_norm"},
         {"embeddings/norm": "layer_with_weights-3"},

@@ -13,6 +13,20 @@ APPROXIMATE = dict.fromkeys(
 ACTIVATIONS = {**EXACT, **APPROXIMATE, "relu": "relu"}
 
 
+# Each layer is an object, made before a tensor of the file is looked at.
+_LIMITS = {"num_layers": 1000}
+_LIMIT = 2**31
+
+
+def _check_size(name: str, value: Any, origin: str) -> None:
+    limit = _LIMITS.get(name, _LIMIT)
+    if type(value) not in (int, float) or not 0 <= value <= limit:
+        raise ValueError(
+            f"{origin} gives {name} as {str(value)[:80]!r} ({type(value).__name__}). Expected a "
+            f"number from 0 to {limit}."
+        )
+
+
 @dataclass(frozen=True)
 class ConfigFormat:
     """The names in the configuration files of one family.
@@ -25,6 +39,7 @@ class ConfigFormat:
         original_gelu: what `"gelu"` means to the program of the family's authors; to Hugging
             Face it means the exact function.
         fixed: keys that may have only this value, which is also their default.
+        defaults: what absent keys mean, where that is not the default of the architecture.
     """
 
     model_type: str
@@ -33,6 +48,7 @@ class ConfigFormat:
     activation: str = "hidden_act"
     original_gelu: str = "gelu"
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def read(self, config: Mapping[str, Any], origin: str, dialect: str) -> dict[str, Any]:
         """The architecture that a file describes.
@@ -53,6 +69,8 @@ class ConfigFormat:
                 f"that and the keys {', '.join(self.required)}. Received: model_type {kind!r}, "
                 f"missing keys: {', '.join(missing) or 'none'}"
             )
+        absent = {key: value for key, value in self.defaults.items() if config.get(key) is None}
+        config = {**config, **absent}
         for key, value in self.fixed.items():
             if config.get(key, value) != value:
                 raise ValueError(
@@ -60,7 +78,7 @@ class ConfigFormat:
                     "nothing else."
                 )
         name = config.get(self.activation, "gelu")
-        if name not in ACTIVATIONS:
+        if not isinstance(name, str) or name not in ACTIVATIONS:
             raise ValueError(
                 f"{origin} names the activation {name!r}. Expected one of {', '.join(ACTIVATIONS)}."
             )
@@ -70,6 +88,8 @@ class ConfigFormat:
         sizes = {ours: config[theirs] for theirs, ours in self.sizes.items() if theirs in config}
         # Some published files say null where they mean the default.
         sizes = {name: value for name, value in sizes.items() if value is not None}
+        for name, value in sizes.items():
+            _check_size(name, value, origin)
         return {**sizes, "activation": activation}
 
     def write(self, architecture: Mapping[str, Any], dialect: str) -> dict[str, Any]:

@@ -55,6 +55,17 @@ class SourceReader:
         return {}
 
 
+@dataclass(frozen=True)
+class PoolerReader(SourceReader):
+    """Of a family whose files may lack the original pooler."""
+
+    def held_architecture(
+        self, checkpoint: Checkpoint, weight_map: WeightMap, architecture: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        dims = {"num_layers": int(architecture["num_layers"])}
+        return {"pooler": holds(checkpoint, weight_map, "pooler/kernel", dims)}
+
+
 def no_configuration(checkpoint: Checkpoint) -> WeightsError:
     """The error of a checkpoint whose sizes cannot be told."""
     return WeightsError(
@@ -132,6 +143,11 @@ def _from_preset(
     if weights == "auto":
         located = resolve(preset)
         weights, files = located.weights, located.files
+        if dialect == "auto" and any(
+            each.by_name_only and each.dialect == located.dialect for each in reader.weight_maps
+        ):
+            # Files of two networks: the preset says which of them it is.
+            dialect = str(located.dialect)
     else:
         found = {role: find_file(preset, role) for role in reader.tokenizer_files}
         files = {role: path for role, path in found.items() if path is not None}
@@ -209,6 +225,14 @@ def holds(checkpoint: Checkpoint, weight_map: WeightMap, target: str, dims: Any)
         for rule in weight_map.candidates(target, dims)
         for source in rule.sources
     )
+
+
+def stored_shape(checkpoint: Checkpoint, weight_map: WeightMap, target: str) -> tuple[int, ...]:
+    """The shape of the tensor that the variable `target` is made of, or () if there is none."""
+    for rule in weight_map.candidates(target, {}):
+        if all(name in checkpoint for name in rule.sources):
+            return checkpoint[rule.sources[0]].shape
+    return ()
 
 
 def _lowercase(folder: Path, checkpoint: Checkpoint | None) -> bool | None:

@@ -325,6 +325,10 @@ class TextEncoder(PretrainedLayer):
             self._tokenizer = tokenizer
             self._tokenizer_config = tokenizer.get_config()
 
+    def empty_tokenizer(self, config: Mapping[str, Any]) -> Tokenizer:
+        """The tokenizer of a configuration, whose vocabulary comes later."""
+        return self.tokenizer_class.from_config(dict(config))
+
     def save_assets(self, folder: str) -> None:
         """Writes the vocabulary; Keras calls this when it saves a model."""
         if self._tokenizer is not None:
@@ -334,7 +338,7 @@ class TextEncoder(PretrainedLayer):
     def load_assets(self, folder: str) -> None:
         """Reads the vocabulary; Keras calls this after the layer was made from its config."""
         if self._tokenizer_config is not None and Path(folder).is_dir():
-            tokenizer = self.tokenizer_class.from_config(self._tokenizer_config)
+            tokenizer = self.empty_tokenizer(self._tokenizer_config)
             tokenizer.load_assets(folder)
             self._tokenizer = tokenizer
 

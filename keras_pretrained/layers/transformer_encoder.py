@@ -129,8 +129,12 @@ class TransformerEncoder(TextEncoder):
 
     # --- what families may change -----------------------------------------------------------
 
-    def create_embeddings(self) -> Any:
-        """The stem: `(token_ids, segment_ids, padding_mask, training)` -> hidden states."""
+    def create_embeddings(self, **options: Any) -> Any:
+        """The stem: `(token_ids, segment_ids, padding_mask, training)` -> hidden states.
+
+        Args:
+            options: of `Embeddings`, where a family has more of them.
+        """
         made = self.architecture
         return Embeddings(
             made.vocabulary_size,
@@ -140,8 +144,10 @@ class TransformerEncoder(TextEncoder):
             epsilon=made.layer_norm_epsilon,
             dropout=made.dropout,
             initializer=self.new_initializer(),
+            position_offset=self.position_offset,
             dtype=self.dtype_policy,
             name="embeddings",
+            **options,
         )
 
     def create_block(self, index: int) -> Any:
@@ -158,6 +164,11 @@ class TransformerEncoder(TextEncoder):
             dtype=self.dtype_policy,
             name=f"layer_{index}",
         )
+
+    @property
+    def position_offset(self) -> int:
+        """Rows of the position table that are no positions; see `Embeddings`."""
+        return 0
 
     @property
     def block_of(self) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 _ACTIVATIONS = ("gelu", "gelu_tanh", "relu")
@@ -46,38 +47,93 @@ def _transformer_problems(architecture: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _count_bert(architecture: Mapping[str, Any]) -> int:
+def _count_encoder(
+    architecture: Mapping[str, Any], *, pooler: bool = False, other_rows: int = 0
+) -> int:
+    """The weights of an encoder; `other_rows` of its position table are no positions."""
     hidden, inner = architecture["hidden_size"], architecture["intermediate_size"]
-    rows = sum(
-        architecture[table] for table in ("vocabulary_size", "max_positions", "num_segments")
-    )
+    rows = other_rows + architecture["vocabulary_size"] + architecture["max_positions"]
+    rows += architecture.get("num_segments", 0)
     norm = 2 * hidden
     projection = hidden * hidden + hidden
     feed_forward = 2 * hidden * inner + inner + hidden
     block = 4 * projection + feed_forward + 2 * norm
-    return rows * hidden + norm + architecture["num_layers"] * block + projection
+    pooled = projection if pooler else 0
+    return rows * hidden + norm + architecture["num_layers"] * block + pooled
 
+
+def _count_factorised(architecture: Mapping[str, Any], *, pooler: bool = False) -> int:
+    """The weights of an encoder with embeddings of another width, and perhaps shared layers."""
+    hidden, width = architecture["hidden_size"], architecture["embedding_size"]
+    blocks = architecture.get("num_groups", architecture["num_layers"])
+    tables = {"vocabulary_size": 0, "max_positions": 0, "num_segments": 0}
+    inside = _count_encoder({**architecture, **tables, "num_layers": blocks}, pooler=pooler)
+    rows = sum(architecture[table] for table in tables)
+    projection = 0 if width == hidden else (width + 1) * hidden
+    # `inside` has a normalisation of the width of hidden states behind its empty tables.
+    return inside + rows * width + 2 * (width - hidden) + projection
+
+
+def _factorised_problems(architecture: Mapping[str, Any]) -> Iterator[str]:
+    yield from _transformer_problems(architecture)
+    groups, layers = architecture.get("num_groups", 1), architecture["num_layers"]
+    if groups > layers:
+        yield f"num_groups={groups} is more than num_layers={layers}"
+
+
+_ENCODER: Mapping[str, type] = {
+    "vocabulary_size": int,
+    "num_layers": int,
+    "num_heads": int,
+    "hidden_size": int,
+    "intermediate_size": int,
+    "max_positions": int,
+    "activation": str,
+    "dropout": float,
+    "attention_dropout": float,
+    "layer_norm_epsilon": float,
+    "initializer_range": float,
+}
 
 FAMILIES: Mapping[str, Family] = {
     "bert": Family(
-        architecture={
-            "vocabulary_size": int,
-            "num_layers": int,
-            "num_heads": int,
-            "hidden_size": int,
-            "intermediate_size": int,
-            "max_positions": int,
-            "num_segments": int,
-            "activation": str,
-            "dropout": float,
-            "attention_dropout": float,
-            "layer_norm_epsilon": float,
-            "initializer_range": float,
-        },
+        architecture={**_ENCODER, "num_segments": int},
         tokenizer={"kind": str, "lowercase": bool},
         tokenizer_kinds=("wordpiece",),
         dialects=("hf", "google", "tf-models"),
         problems=_transformer_problems,
-        count_parameters=_count_bert,
+        count_parameters=partial(_count_encoder, pooler=True),
+    ),
+    "roberta": Family(
+        architecture={**_ENCODER, "num_segments": int},
+        tokenizer={"kind": str},
+        tokenizer_kinds=("byte-level-bpe",),
+        dialects=("hf", "fairseq"),
+        problems=_transformer_problems,
+        count_parameters=partial(_count_encoder, other_rows=2),
+    ),
+    "distilbert": Family(
+        architecture=_ENCODER,
+        tokenizer={"kind": str, "lowercase": bool},
+        tokenizer_kinds=("wordpiece",),
+        dialects=("hf",),
+        problems=_transformer_problems,
+        count_parameters=_count_encoder,
+    ),
+    "albert": Family(
+        architecture={**_ENCODER, "num_segments": int, "embedding_size": int, "num_groups": int},
+        tokenizer={"kind": str, "lowercase": bool},
+        tokenizer_kinds=("sentencepiece",),
+        dialects=("hf", "google"),
+        problems=_factorised_problems,
+        count_parameters=partial(_count_factorised, pooler=True),
+    ),
+    "electra": Family(
+        architecture={**_ENCODER, "num_segments": int, "embedding_size": int},
+        tokenizer={"kind": str, "lowercase": bool},
+        tokenizer_kinds=("wordpiece",),
+        dialects=("hf", "google", "google-generator"),
+        problems=_factorised_problems,
+        count_parameters=_count_factorised,
     ),
 }

@@ -201,6 +201,7 @@ def select_map(
         raise WeightsError(
             f"Unknown dialect. Expected 'auto' or one of {names}. Received: {dialect!r}"
         )
+    maps = [m for m in maps if not m.by_name_only]
     counts = {m.dialect: len(m.known(checkpoint, dims)) for m in maps}
     best = max(counts.values())
     winners = [m for m in maps if counts[m.dialect] == best]

@@ -185,6 +185,28 @@ class Tie:
         return [targets[0]] * self.copies
 
 
+@dataclass(frozen=True)
+class FoldedRow:
+    """A table on file; here that table, and a table of one row that is added to every entry.
+
+    Reading gives a row of zeros. Writing adds the row to the table, which computes the same.
+    """
+
+    def forward(self, sources: Arrays, dims: Dims) -> Arrays:
+        (table,) = sources
+        return [table, np.zeros((1, *table.shape[1:]), table.dtype)]
+
+    def backward(self, targets: Arrays, dims: Dims) -> Arrays:
+        table, row = targets
+        if row.shape[0] != 1:
+            raise ValueError(
+                f"Only one row can be added to all entries of a table. Received: {row.shape[0]}. "
+                "This dialect has no segments."
+            )
+        # Adding zeros would change the sign of negative ones.
+        return [table + row if row.any() else table]
+
+
 class Chain:
     """Several transforms, one after the other."""
 

@@ -65,6 +65,8 @@ class WeightMap:
         prefixes: what may stand before every source name; writing uses the first.
         container: the file format that checkpoints of this dialect are written in.
         file_name: what the file, or its prefix, is called in a published folder.
+        by_name_only: the dialect is never recognised, only asked for: its files hold a whole
+            network of another dialect, too.
     """
 
     dialect: str
@@ -73,6 +75,7 @@ class WeightMap:
     prefixes: tuple[str, ...] = ("",)
     container: str = "safetensors"
     file_name: str = "model.safetensors"
+    by_name_only: bool = False
 
     def candidates(self, target: str, dims: Mapping[str, int]) -> Iterator[BoundRule]:
         """Every way in which a checkpoint of this dialect may hold the target."""

@@ -87,6 +87,21 @@ def test_the_dialects_of_the_model_garden(dialect: str, run: Run, tmp_path: Path
     assert json.loads(done.out)["fits"][0]["dialect"] == dialect
 
 
+def test_to_fairseq_and_back(run: Run, tmp_path: Path) -> None:
+    source = HF.parents[1] / "roberta" / "hf"
+    done = run("convert", source, tmp_path / "model.pt", "--to", "fairseq")
+    assert (done.code, done.err) == (0, "")
+    assert "(torch, dialect 'fairseq')" in done.out
+    target = tmp_path / "again.safetensors"
+    assert run("convert", tmp_path / "model.pt", target, "--to", "hf").code == 0
+    same(
+        {f"roberta.{name}": values for name, values in load_file(target).items()},
+        load_file(source / "model.safetensors"),
+    )
+    done = run("convert", source, tmp_path / "model.ckpt", "--to", "fairseq")
+    assert "is written as torch: expected a TARGET like 'model.pt'" in done.err
+
+
 def test_half_precision_is_said_to_become_float32(run: Run, tmp_path: Path) -> None:
     shutil.copytree(HF, tmp_path / "half")
     tensors = {name: a.astype("float16") for name, a in load_file(HF / "model.safetensors").items()}

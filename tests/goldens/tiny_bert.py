@@ -76,12 +76,17 @@ def random_weight(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
 
 
 def save_expected(
-    path: Path, outputs: Mapping[str, Mapping[str, np.ndarray]]
+    path: Path,
+    outputs: Mapping[str, Mapping[str, np.ndarray]],
+    batches: Mapping[str, Mapping[str, np.ndarray]] | None = None,
 ) -> dict[str, list[Any]]:
-    """Writes inputs and outputs as `<batch>_<array>`; returns name -> [dtype, *shape]."""
+    """Writes inputs and outputs as `<batch>_<array>`; returns name -> [dtype, *shape].
+
+    The inputs are those of BERT unless others are given.
+    """
     arrays = {
         f"{batch}_{name}": np.asarray(values)
-        for source in (inputs(), outputs)
+        for source in (batches or inputs(), outputs)
         for batch, group in source.items()
         for name, values in group.items()
     }

@@ -1,4 +1,4 @@
-"""The depth table, row by row, over six architectures; it holds on every backend."""
+"""The depth table, row by row, over architectures of all kinds; it holds on every backend."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def batch(case: Case, model: keras.Model) -> tuple[Any, np.ndarray]:
     x = case.inputs()
     names = list(model.input) if isinstance(model.input, dict) else None
     if names:
-        ones, zeros = np.ones_like(x), np.zeros_like(x)
-        x = {"token_ids": x, "segment_ids": zeros, "padding_mask": ones}
+        values = {"token_ids": x, "padding_mask": np.ones_like(x)}
+        x = {name: values.get(name, np.zeros_like(x)) for name in names}
     return x, np.random.default_rng(1).normal(size=(4, 1)).astype("float32")
 
 

@@ -1,16 +1,23 @@
-"""Six small networks of different architecture, each with the stages its kind has."""
+"""Small networks of different architecture, each with the stages its kind has."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_pretrained.layers import BertEncoder, FrozenBackbone
+from keras_pretrained.layers import (
+    AlbertEncoder,
+    BertEncoder,
+    DistilBertEncoder,
+    ElectraEncoder,
+    FrozenBackbone,
+    RobertaEncoder,
+)
 from keras_pretrained.layers.base import PretrainedLayer
-from keras_pretrained.layers.bert import BertArchitecture
 from keras_pretrained.layers.blocks.attention import key_mask_bias
 from keras_pretrained.layers.blocks.block import BatchNormalization, Block
 from keras_pretrained.layers.blocks.transformer import TransformerBlock
@@ -224,18 +231,24 @@ class Case:
         return random.integers(1, VOCABULARY, (4, 5)).astype("int32")
 
 
-def make_bert(architecture_changes: dict[str, Any] | None = None, **kwargs: Any) -> BertEncoder:
-    architecture = BertArchitecture(
-        vocabulary_size=VOCABULARY,
-        num_layers=3,
-        num_heads=2,
-        hidden_size=WIDTH,
-        intermediate_size=16,
-        max_positions=12,
-        initializer_range=0.3,
-    )
-    architecture = replace(architecture, **(architecture_changes or {}))
-    return BertEncoder(architecture=architecture, **kwargs)
+def make_encoder(
+    layer: Any, architecture_changes: dict[str, Any] | None = None, **kwargs: Any
+) -> Any:
+    """BERT or one of its relatives, with random weights."""
+    architecture = {
+        "vocabulary_size": VOCABULARY,
+        "num_layers": 3,
+        "num_heads": 2,
+        "hidden_size": WIDTH,
+        "intermediate_size": 16,
+        "max_positions": 12,
+        "initializer_range": 0.3,
+        **(architecture_changes or {}),
+    }
+    return layer(architecture=architecture, **kwargs)
+
+
+make_bert = partial(make_encoder, BertEncoder)
 
 
 CASES = (
@@ -244,6 +257,31 @@ CASES = (
         make_bert,
         ("stem", "layer_0", "layer_1", "layer_2", "pooler"),
         ("layer_0", "layer_1", "layer_2"),
+    ),
+    *(
+        Case(
+            name,
+            partial(make_encoder, layer),
+            ("stem", "layer_0", "layer_1", "layer_2"),
+            ("layer_0", "layer_1", "layer_2"),
+        )
+        for name, layer in (
+            ("roberta", RobertaEncoder),
+            ("distilbert", DistilBertEncoder),
+            ("electra", ElectraEncoder),
+        )
+    ),
+    Case(
+        "albert",
+        partial(make_encoder, AlbertEncoder, {"embedding_size": 6}),
+        ("stem", "layer_0", "pooler"),
+        ("layer_0",),
+    ),
+    Case(
+        "albert-groups",
+        partial(make_encoder, AlbertEncoder, {"embedding_size": 6, "num_groups": 2}),
+        ("stem", "layer_0", "layer_1", "pooler"),
+        ("layer_0", "layer_1"),
     ),
     Case("shared-layer", SharedLayerEncoder, ("stem", "layer_0"), ("layer_0",)),
     Case(

@@ -21,6 +21,7 @@ class Kind(Enum):
 
     REAL_WEIGHTS = "real weights"
     RANDOM_WEIGHTS = "original layout, random weights"
+    REWRITTEN = "layout by its published names, random weights"
     NAMES = "names only"
     REAL_VOCABULARY = "published vocabulary"
     OWN_VOCABULARY = "vocabulary made for the test"
@@ -76,6 +77,7 @@ class Row:
 
 
 _REAL, _RANDOM = Kind.REAL_WEIGHTS, Kind.RANDOM_WEIGHTS
+_WRITTEN = Kind.REWRITTEN
 _HF = Program("transformers `BertModel`", "bert_hf", ("transformers", "torch"))
 _GOOGLE = Program(
     "google-research/bert `modeling`", "bert_google", ("bert-tensorflow", "tensorflow")
@@ -84,10 +86,23 @@ _GARDEN = Program(
     "tensorflow/models `BertEncoder`", "bert_tf_models", ("tf-models-official", "tensorflow")
 )
 _MINILM = Program("transformers `BertModel`", "minilm", ("transformers", "torch"))
+_ROBERTA = Program("transformers `RobertaModel`", "roberta", ("transformers", "torch"))
+_DISTIL = Program("transformers `DistilBertModel`", "distilbert", ("transformers", "torch"))
+_ALBERT = Program("transformers `AlbertModel`", "albert_hf", ("transformers", "torch"))
+_ALBERT_GOOGLE = Program(
+    "google-research/albert `modeling`", "albert_google", ("albert-tensorflow", "tensorflow")
+)
+_ELECTRA = Program("transformers `ElectraModel`", "electra_hf", ("transformers", "torch"))
 _HF_PIECES = Program("Hugging Face tokenizers", "wordpiece", ("tokenizers",))
 _GOOGLE_PIECES = Program("google-research/bert `tokenization`", "wordpiece", ("bert-tensorflow",))
 _OPENAI_PIECES = Program("OpenAI's `encoder.py`", "byte_level_bpe", ("gpt-2-simple", "tiktoken"))
 _ROBERTA_PIECES = Program("transformers `RobertaTokenizer`", "byte_level_bpe", ("transformers",))
+_ALBERT_PIECES = Program(
+    "google-research/albert `tokenization`", "sentencepiece", ("albert-tensorflow", "sentencepiece")
+)
+_ALBERT_HF_PIECES = Program(
+    "transformers `AlbertTokenizer`", "sentencepiece", ("transformers", "tokenizers")
+)
 _OWN, _PUBLISHED = Kind.OWN_VOCABULARY, Kind.REAL_VOCABULARY
 
 ROWS = {
@@ -106,6 +121,22 @@ ROWS = {
     "bert/tf-models-pretrainer-checkpoint": Row(
         "bert", "tf-models-objects", "pre-training network", _RANDOM, _GARDEN
     ),
+    "roberta/hf-safetensors": Row("roberta", "hf", "safetensors", _RANDOM, _ROBERTA),
+    "roberta/hf-bin-pooler": Row("roberta", "hf", ".bin, zip, with a pooler", _RANDOM, _ROBERTA),
+    "roberta/fairseq-2019": Row("roberta", "fairseq", "model.pt of 2019", _WRITTEN, _ROBERTA),
+    "roberta/fairseq-2021": Row("roberta", "fairseq", "model.pt since 2021", _WRITTEN, _ROBERTA),
+    "distilbert/masked_lm": Row("distilbert", "hf", "safetensors", _RANDOM, _DISTIL),
+    "distilbert/sinusoidal": Row(
+        "distilbert", "hf", ".bin, zip, sinusoidal positions", _RANDOM, _DISTIL
+    ),
+    "albert/hf-pretraining": Row("albert", "hf", "safetensors", _RANDOM, _ALBERT),
+    "albert/hf-groups": Row("albert", "hf", "safetensors, two groups", _RANDOM, _ALBERT),
+    "albert/google": Row("albert", "google", "V2", _RANDOM, _ALBERT_GOOGLE),
+    "electra/hf-discriminator": Row("electra", "hf", "safetensors", _RANDOM, _ELECTRA),
+    "electra/hf-generator": Row("electra", "hf", "safetensors, generator", _RANDOM, _ELECTRA),
+    "electra/hf-wide": Row("electra", "hf", "safetensors, no projection", _RANDOM, _ELECTRA),
+    "electra/google": Row("electra", "google", "V2", _WRITTEN, _ELECTRA),
+    "electra/google-generator": Row("electra", "google-generator", "V2", _WRITTEN, _ELECTRA),
     "wordpiece/minilm/huggingface": Row("WordPiece", "minilm", "", _PUBLISHED, _HF_PIECES, 0),
     "wordpiece/uncased/huggingface": Row("WordPiece", "uncased", "", _OWN, _HF_PIECES, 0),
     "wordpiece/cased/huggingface": Row("WordPiece", "cased", "", _OWN, _HF_PIECES, 0),
@@ -117,5 +148,10 @@ ROWS = {
     "byte-level-bpe/gpt2/openai": Row("byte-level BPE", "gpt2", "", _OWN, _OPENAI_PIECES, 0),
     "byte-level-bpe/roberta/huggingface": Row(
         "byte-level BPE", "roberta", "", _OWN, _ROBERTA_PIECES, 0
+    ),
+    "sentencepiece/albert/google": Row("SentencePiece", "albert", "", _OWN, _ALBERT_PIECES, 3),
+    "sentencepiece/plain/google": Row("SentencePiece", "plain", "", _OWN, _ALBERT_PIECES, 3),
+    "sentencepiece/plain/huggingface": Row(
+        "SentencePiece", "plain", "", _OWN, _ALBERT_HF_PIECES, 69
     ),
 }

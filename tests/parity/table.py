@@ -25,6 +25,8 @@ _KINDS = """\
 * **real weights**: the checkpoint that its authors trained.
 * **original layout, random weights**: a small network that the original program made and saved, so
   names, containers and arithmetic are its own.
+* **layout by its published names, random weights**: a small network whose numbers another program
+  made; a script of ours stored it under the original's names and in its container.
 * **names only**: a published list of tensor names and shapes, no numbers.
 """
 

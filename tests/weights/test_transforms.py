@@ -9,6 +9,7 @@ from keras_pretrained.weights.transforms import (
     IDENTITY,
     TRANSPOSE,
     Chain,
+    FoldedRow,
     Fuse,
     ReorderGates,
     Reshape,
@@ -66,6 +67,19 @@ def test_tie_takes_equal_copies_only() -> None:
     assert len(Tie(2).backward([tied], {})) == 2
     with pytest.raises(ValueError, match="different values"):
         Tie(2).forward([SQUARE, SQUARE + 1], {})
+
+
+def test_a_row_that_is_added_to_all_is_zeros_on_file() -> None:
+    table = -np.zeros((4, 3), "float32")
+    same, row = FoldedRow().forward([table], {})
+    assert same is table
+    assert (row.shape, row.dtype, row.any()) == ((1, 3), table.dtype, False)
+    (back,) = FoldedRow().backward([table, row], {})
+    assert back.tobytes() == table.tobytes()
+    (back,) = FoldedRow().backward([table, values(1, 3)], {})
+    np.testing.assert_array_equal(back, np.tile(values(3), (4, 1)))
+    with pytest.raises(ValueError, match="Only one row"):
+        FoldedRow().backward([table, table], {})
 
 
 def test_gate_orders_must_name_the_same_gates() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_pretrained.layers.blocks.block import Block
+from keras_pretrained.layers.blocks.block import Block, Dense
 from keras_pretrained.layers.blocks.normalization import LayerNormalization
 from keras_pretrained.layers.blocks.tensorflow import take_summed
 
@@ -19,12 +19,15 @@ class Embeddings(Block):
     Args:
         vocabulary_size, num_segments: rows of the two tables; no segments, no second table.
         max_positions: the longest input.
-        hidden_size: width of the tables.
+        hidden_size: width of a hidden state.
         epsilon: of the layer normalisation.
         dropout: rate after the normalisation.
         initializer: of the tables.
         position_offset: rows of the position table that are no positions. With any, positions
             are counted over real tokens only (fairseq, RoBERTa), else over all.
+        embedding_size: width of the tables where it is not the hidden size; a projection behind
+            the normalisation and the dropout makes hidden states of them (ALBERT, ELECTRA).
+        projection: whether that projection is there; by default when the two sizes differ.
     """
 
     def __init__(
@@ -37,6 +40,8 @@ class Embeddings(Block):
         dropout: float = 0.0,
         initializer: Any = "uniform",
         position_offset: int = 0,
+        embedding_size: int | None = None,
+        projection: bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -45,6 +50,15 @@ class Embeddings(Block):
         self.num_segments = num_segments
         self.hidden_size = hidden_size
         self.position_offset = position_offset
+        self.embedding_size = hidden_size if embedding_size is None else embedding_size
+        self.projection: Dense | None = None
+        if self.embedding_size != hidden_size if projection is None else projection:
+            self.projection = Dense(
+                hidden_size,
+                kernel_initializer=keras.initializers.get(initializer),
+                dtype=self.dtype_policy,
+                name="projection",
+            )
         self.initializer = keras.initializers.get(initializer)
         self.norm = LayerNormalization(epsilon, dtype=self.dtype_policy, name="norm")
         self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
@@ -58,12 +72,14 @@ class Embeddings(Block):
             if not rows:
                 continue
             table = self.add_weight(
-                shape=(rows, self.hidden_size),
+                shape=(rows, self.embedding_size),
                 initializer=self.initializer.clone(),
                 name=name,
             )
             setattr(self, name, table)
-        self.norm.build((None, None, self.hidden_size))
+        self.norm.build((None, None, self.embedding_size))
+        if self.projection is not None:
+            self.projection.build((None, None, self.embedding_size))
 
     def call(
         self,
@@ -87,7 +103,8 @@ class Embeddings(Block):
         elif self.num_segments:
             x = x + self.token_type_embeddings[0]
         x = x + self._positions(token_ids, padding_mask, training)
-        return self.dropout(self.norm(x), training=training)
+        x = self.dropout(self.norm(x), training=training)
+        return x if self.projection is None else self.projection(x)
 
     def _positions(self, token_ids: Any, padding_mask: Any, training: bool | None) -> Any:
         ops = keras.ops
@@ -95,6 +112,10 @@ class Embeddings(Block):
             # Real tokens are counted, wherever the padding stands; padding has the last row that
             # is no position.
             mask = ops.cast(padding_mask, "int32")
+            if token_ids.shape[1] is None:
+                # Under XLA, indices behind a table give its last row: rather than that, an input
+                # that is too long must not have the shape of its places.
+                mask = mask * ops.ones((self.max_positions,), "int32")[: ops.shape(token_ids)[1]]
             positions = ops.cumsum(mask, axis=1) * mask + (self.position_offset - 1)
             return take_summed(self.position_embeddings, positions, training)
         length, count = token_ids.shape[1], ops.shape(token_ids)[1]
@@ -114,4 +135,6 @@ class Embeddings(Block):
             "dropout": self.dropout.rate,
             "initializer": keras.initializers.serialize(self.initializer),
             "position_offset": self.position_offset,
+            "embedding_size": self.embedding_size,
+            "projection": self.projection is not None,
         }
