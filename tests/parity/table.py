@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from tests.parity.rows import ROWS, Kind, Row
 
-COMMAND = 'python -m pytest -m "parity and not exhaustive" --parity-table docs/parity.md'
+COMMAND = 'python -m pytest -m "parity and not exhaustive" --parity-table=docs/parity.md'
 
 _HEAD = f"""\
 # Parity
