@@ -8,6 +8,7 @@ from keras_pretrained.layers.bert import BertEncoder
 from keras_pretrained.layers.distilbert import DistilBertEncoder
 from keras_pretrained.layers.electra import ElectraEncoder
 from keras_pretrained.layers.frozen_backbone import FrozenBackbone
+from keras_pretrained.layers.gpt2 import GPT2Decoder
 from keras_pretrained.layers.roberta import RobertaEncoder
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "DistilBertEncoder",
     "ElectraEncoder",
     "FrozenBackbone",
+    "GPT2Decoder",
     "RobertaEncoder",
 ]

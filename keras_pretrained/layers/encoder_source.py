@@ -19,6 +19,7 @@ from keras_pretrained.presets import (
     read_json,
     resolve,
 )
+from keras_pretrained.tokenizers import ByteLevelBPETokenizer
 from keras_pretrained.weights import WeightMap, WeightsError, select_map
 
 
@@ -242,3 +243,18 @@ def _lowercase(folder: Path, checkpoint: Checkpoint | None) -> bool | None:
     options = folder / "tokenizer_config.json"
     stored = read_json(options).get("do_lower_case") if options.is_file() else None
     return stored if isinstance(stored, bool) else None
+
+
+def byte_level_tokenizer(
+    found: Source, special: str, max_length: int
+) -> ByteLevelBPETokenizer | None:
+    """The tokenizer that the files of a source make, or None without them."""
+    folder = found.folder
+    if folder is None and found.files:
+        folder = next(iter(found.files.values())).parent
+    if folder is None:
+        return None
+    try:
+        return ByteLevelBPETokenizer.from_folder(folder, special=special, max_length=max_length)
+    except FileNotFoundError:
+        return None

@@ -15,6 +15,7 @@ from keras_pretrained.layers.config_format import ConfigFormat
 from keras_pretrained.layers.encoder_source import (
     PoolerReader,
     Source,
+    byte_level_tokenizer,
     no_configuration,
     stored_shape,
 )
@@ -215,17 +216,7 @@ class RobertaEncoder(TransformerEncoder):
                 "RoBERTa's vocabulary has both cases: `lowercase` must be None. Lower-case the "
                 f"texts instead. Received: lowercase={lowercase!r}"
             )
-        folder = found.folder
-        if folder is None and found.files:
-            folder = next(iter(found.files.values())).parent
-        if folder is None:
-            return None
-        try:
-            return ByteLevelBPETokenizer.from_folder(
-                folder, special="roberta", max_length=self.max_length
-            )
-        except FileNotFoundError:
-            return None
+        return byte_level_tokenizer(found, special="roberta", max_length=self.max_length)
 
     def stored_content(self, tensors: Mapping[str, Any], dialect: str) -> Mapping[str, Any]:
         """fairseq's files keep the tensors under `model`, and the sizes beside them."""

@@ -150,8 +150,12 @@ class TransformerEncoder(TextEncoder):
             **options,
         )
 
-    def create_block(self, index: int) -> Any:
-        """The block of stage `layer_{index}`."""
+    def create_block(self, index: int, **options: Any) -> Any:
+        """The block of stage `layer_{index}`.
+
+        Args:
+            options: of `TransformerBlock`, where a family has more of them.
+        """
         made = self.architecture
         return TransformerBlock(
             made.num_heads,
@@ -163,6 +167,7 @@ class TransformerEncoder(TextEncoder):
             kernel_initializer=self.new_initializer(),
             dtype=self.dtype_policy,
             name=f"layer_{index}",
+            **options,
         )
 
     @property
@@ -230,11 +235,15 @@ class TransformerEncoder(TextEncoder):
         return self.record({"hidden": hidden, "padding_mask": state["padding_mask"]}, 0, call)
 
     def _run_stage(self, stage: int, state: State, call: StageCall) -> State:
-        bias = key_mask_bias(state["padding_mask"], "float32")
+        bias = self.attention_bias(state)
         for index, block in enumerate(self.block_of):
             if block == stage:
                 state = self._run_block(index, bias, state, call)
         return state
+
+    def attention_bias(self, state: State) -> Any:
+        """What is added to the attention scores (batch, heads, queries, keys)."""
+        return key_mask_bias(state["padding_mask"], "float32")
 
     def _run_block(self, index: int, bias: Any, state: State, call: StageCall) -> State:
         block = self.blocks[self.block_of[index]]

@@ -136,4 +136,12 @@ FAMILIES: Mapping[str, Family] = {
         problems=_factorised_problems,
         count_parameters=_count_factorised,
     ),
+    "gpt2": Family(
+        architecture=_ENCODER,
+        tokenizer={"kind": str},
+        tokenizer_kinds=("byte-level-bpe",),
+        dialects=("hf", "openai"),
+        problems=_transformer_problems,
+        count_parameters=_count_encoder,
+    ),
 }

@@ -12,7 +12,7 @@ from keras_pretrained.presets.located import (
     exists_as_checkpoint,
 )
 
-_CONFIGS = ("config.json", "bert_config.json", "albert_config.json")
+_CONFIGS = ("config.json", "bert_config.json", "albert_config.json", "hparams.json")
 _VOCABULARIES = ("vocab.txt", "assets/vocab.txt", "spiece.model", "30k-clean.model")
 _OTHER_NAMES = ("saved_model.pb", "checkpoint")
 _WEIGHTS = re.compile(r".+\.(safetensors|bin|pt|pth|h5|hdf5|keras|npz|npy|index|ckpt)")

@@ -15,6 +15,7 @@ from keras_pretrained.layers import (
     DistilBertEncoder,
     ElectraEncoder,
     FrozenBackbone,
+    GPT2Decoder,
     RobertaEncoder,
 )
 from keras_pretrained.layers.base import PretrainedLayer
@@ -282,6 +283,12 @@ CASES = (
         partial(make_encoder, AlbertEncoder, {"embedding_size": 6, "num_groups": 2}),
         ("stem", "layer_0", "layer_1", "pooler"),
         ("layer_0", "layer_1"),
+    ),
+    Case(
+        "gpt2",
+        partial(make_encoder, GPT2Decoder),
+        ("stem", "layer_0", "layer_1", "layer_2", "final_norm", "logits"),
+        ("layer_0", "layer_1", "layer_2"),
     ),
     Case("shared-layer", SharedLayerEncoder, ("stem", "layer_0"), ("layer_0",)),
     Case(

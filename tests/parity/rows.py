@@ -93,6 +93,7 @@ _ALBERT_GOOGLE = Program(
     "google-research/albert `modeling`", "albert_google", ("albert-tensorflow", "tensorflow")
 )
 _ELECTRA = Program("transformers `ElectraModel`", "electra_hf", ("transformers", "torch"))
+_GPT2 = Program("transformers `GPT2LMHeadModel`", "gpt2", ("transformers", "torch"))
 _HF_PIECES = Program("Hugging Face tokenizers", "wordpiece", ("tokenizers",))
 _GOOGLE_PIECES = Program("google-research/bert `tokenization`", "wordpiece", ("bert-tensorflow",))
 _OPENAI_PIECES = Program("OpenAI's `encoder.py`", "byte_level_bpe", ("gpt-2-simple", "tiktoken"))
@@ -136,6 +137,8 @@ ROWS = {
     "electra/hf-generator": Row("electra", "hf", "safetensors, generator", _RANDOM, _ELECTRA),
     "electra/hf-wide": Row("electra", "hf", "safetensors, no projection", _RANDOM, _ELECTRA),
     "electra/google": Row("electra", "google", "V2", _WRITTEN, _ELECTRA),
+    "gpt2/hf": Row("gpt2", "hf", "safetensors", _RANDOM, _GPT2),
+    "gpt2/openai": Row("gpt2", "openai", "V2", _WRITTEN, _GPT2),
     "electra/google-generator": Row("electra", "google-generator", "V2", _WRITTEN, _ELECTRA),
     "wordpiece/minilm/huggingface": Row("WordPiece", "minilm", "", _PUBLISHED, _HF_PIECES, 0),
     "wordpiece/uncased/huggingface": Row("WordPiece", "uncased", "", _OWN, _HF_PIECES, 0),

@@ -60,6 +60,12 @@ TRANSFORMERS_COUNTS = {
     "distilroberta-base": 81_527_808,
     "distilbert-base": 66_362_880,
     "distilbert-base-multilingual-cased": 134_734_080,
+    # GPT2Model.
+    "gpt2": 124_439_808,
+    "gpt2-medium": 354_823_168,
+    "gpt2-large": 774_030_080,
+    "gpt2-xl": 1_557_611_200,
+    "distilgpt2": 81_912_576,
     # AlbertModel and ElectraModel.
     "albert-base-v1": 11_683_584,
     "albert-large-v2": 17_683_968,
@@ -75,6 +81,7 @@ TRANSFORMERS_COUNTS = {
 SIZES = ("small", "base", "large")
 # The presets of the other families, and the epsilon of their normalisations.
 OTHERS = {
+    "gpt2": ({"gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "distilgpt2"}, 1e-5),
     "roberta": ({"roberta-base", "roberta-large", "distilroberta-base"}, 1e-5),
     "distilbert": (
         {"distilbert-base", "distilbert-base-cased", "distilbert-base-multilingual-cased"},
@@ -166,7 +173,7 @@ def test_every_preset_is_complete(name: str) -> None:
     assert preset.name == name
     assert preset.licence in ("Apache-2.0", "MIT")
     assert preset.architecture["hidden_size"] % preset.architecture["num_heads"] == 0
-    assert preset.architecture["max_positions"] == 512
+    assert preset.architecture["max_positions"] == {"gpt2": 1024}.get(preset.family, 512)
     _, epsilon = OTHERS.get(preset.family, (None, 1e-12))
     assert preset.architecture["layer_norm_epsilon"] == epsilon
     assert preset.paper is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -10,6 +11,8 @@ from keras_pretrained.layers.blocks.block import Block, Dense
 
 MASKED = -10000.0
 """What the original BERT adds to the score of a masked key (not minus infinity)."""
+LATER = -1e9
+"""What is added to the score of a later key."""
 
 
 def key_mask_bias(padding_mask: Any, dtype: Any) -> Any:
@@ -17,6 +20,32 @@ def key_mask_bias(padding_mask: Any, dtype: Any) -> Any:
     ops = keras.ops
     bias = (1.0 - ops.cast(padding_mask, dtype)) * MASKED
     return ops.expand_dims(ops.expand_dims(bias, 1), 1)
+
+
+def causal_bias(length: Any, dtype: Any) -> Any:
+    """(1, 1, queries, keys) to add to the scores: no query sees a later key.
+
+    It outweighs the bias of padding, so that a query before which all is padding does not look
+    ahead either.
+    """
+    ops = keras.ops
+    positions = ops.arange(length)
+    later = ops.cast(positions[None, :] > positions[:, None], dtype)
+    return (later * LATER)[None, None]
+
+
+@dataclass(frozen=True)
+class Past:
+    """What the positions before left behind, for a step of generation.
+
+    Attributes:
+        keys, values: (batch, heads, keys, head size).
+        here: (keys,), true at the place of the new position.
+    """
+
+    keys: Any
+    values: Any
+    here: Any
 
 
 class SelfAttention(Block):
@@ -71,9 +100,25 @@ class SelfAttention(Block):
             bias: added to the scores, broadcast to (batch, heads, queries, keys).
             return_scores: also return the probabilities (batch, heads, queries, keys).
         """
+        output, probabilities, _ = self.run(hidden, bias, training)
+        return (output, probabilities) if return_scores else output
+
+    def run(
+        self, hidden: Any, bias: Any, training: bool | None = None, past: Past | None = None
+    ) -> tuple[Any, Any, tuple[Any, Any]]:
+        """The output, the probabilities, and the keys and values of all positions.
+
+        Args:
+            hidden, bias: as in `call`.
+            past: keys and values of a whole row, in which those of the only position of `hidden`
+                take the marked place.
+        """
         ops = keras.ops
         query = self._heads(self.query(hidden)) * self.head_size**-0.5
         key, value = self._heads(self.key(hidden)), self._heads(self.value(hidden))
+        if past is not None:
+            here = ops.reshape(past.here, (1, 1, -1, 1))
+            key, value = ops.where(here, key, past.keys), ops.where(here, value, past.values)
         scores = ops.matmul(query, ops.swapaxes(key, -1, -2))
         # The softmax of half-precision scores loses too much; float32 costs little here.
         precise = keras.backend.result_type(self.compute_dtype, "float32")
@@ -85,8 +130,7 @@ class SelfAttention(Block):
         context = ops.matmul(self.dropout(probabilities, training=training), value)
         context = ops.transpose(context, (0, 2, 1, 3))
         context = ops.reshape(context, (-1, *_lengths(hidden)))
-        output = self.output_projection(context)
-        return (output, probabilities) if return_scores else output
+        return self.output_projection(context), probabilities, (key, value)
 
     def _heads(self, x: Any) -> Any:
         """(batch, length, hidden) -> (batch, heads, length, head size)."""

@@ -23,8 +23,11 @@ class Embeddings(Block):
         epsilon: of the layer normalisation.
         dropout: rate after the normalisation.
         initializer: of the tables.
-        position_offset: rows of the position table that are no positions. With any, positions
-            are counted over real tokens only (fairseq, RoBERTa), else over all.
+        position_offset: rows of the position table that are no positions.
+        count_real: whether positions are counted over real tokens only, so that they do not depend
+            on the side of the padding; by default where there are rows that are no positions
+            (fairseq, RoBERTa).
+        normalize: whether there is a normalisation.
         embedding_size: width of the tables where it is not the hidden size; a projection behind
             the normalisation and the dropout makes hidden states of them (ALBERT, ELECTRA).
         projection: whether that projection is there; by default when the two sizes differ.
@@ -42,6 +45,8 @@ class Embeddings(Block):
         position_offset: int = 0,
         embedding_size: int | None = None,
         projection: bool | None = None,
+        count_real: bool | None = None,
+        normalize: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -50,6 +55,7 @@ class Embeddings(Block):
         self.num_segments = num_segments
         self.hidden_size = hidden_size
         self.position_offset = position_offset
+        self.count_real = position_offset > 0 if count_real is None else count_real
         self.embedding_size = hidden_size if embedding_size is None else embedding_size
         self.projection: Dense | None = None
         if self.embedding_size != hidden_size if projection is None else projection:
@@ -60,7 +66,10 @@ class Embeddings(Block):
                 name="projection",
             )
         self.initializer = keras.initializers.get(initializer)
-        self.norm = LayerNormalization(epsilon, dtype=self.dtype_policy, name="norm")
+        self.epsilon = epsilon
+        self.norm: LayerNormalization | None = None
+        if normalize:
+            self.norm = LayerNormalization(epsilon, dtype=self.dtype_policy, name="norm")
         self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
 
     def build(self, input_shape: Any = None) -> None:
@@ -77,7 +86,8 @@ class Embeddings(Block):
                 name=name,
             )
             setattr(self, name, table)
-        self.norm.build((None, None, self.embedding_size))
+        if self.norm is not None:
+            self.norm.build((None, None, self.embedding_size))
         if self.projection is not None:
             self.projection.build((None, None, self.embedding_size))
 
@@ -87,8 +97,12 @@ class Embeddings(Block):
         segment_ids: Any = None,
         padding_mask: Any = None,
         training: bool | None = None,
+        positions: Any = None,
     ) -> Any:
-        """(batch, length) ids, segments and mask -> (batch, length, hidden size)."""
+        """(batch, length) ids, segments and mask -> (batch, length, hidden size).
+
+        `positions` are counted when they are not given.
+        """
         length = token_ids.shape[1]
         # Lengths that are not known yet are no int; JAX has symbols for them.
         if isinstance(length, int) and length > self.max_positions:
@@ -102,21 +116,25 @@ class Embeddings(Block):
             x = x + take_summed(self.token_type_embeddings, segment_ids, training)
         elif self.num_segments:
             x = x + self.token_type_embeddings[0]
-        x = x + self._positions(token_ids, padding_mask, training)
-        x = self.dropout(self.norm(x), training=training)
+        if positions is None:
+            x = x + self._positions(token_ids, padding_mask, training)
+        else:
+            x = x + keras.ops.take(self.position_embeddings, positions, axis=0)
+        x = x if self.norm is None else self.norm(x)
+        x = self.dropout(x, training=training)
         return x if self.projection is None else self.projection(x)
 
     def _positions(self, token_ids: Any, padding_mask: Any, training: bool | None) -> Any:
         ops = keras.ops
-        if self.position_offset:
-            # Real tokens are counted, wherever the padding stands; padding has the last row that
-            # is no position.
+        if self.count_real:
+            # Wherever the padding stands; it has the last row that is no position, if there is one.
             mask = ops.cast(padding_mask, "int32")
             if token_ids.shape[1] is None:
                 # Under XLA, indices behind a table give its last row: rather than that, an input
                 # that is too long must not have the shape of its places.
                 mask = mask * ops.ones((self.max_positions,), "int32")[: ops.shape(token_ids)[1]]
             positions = ops.cumsum(mask, axis=1) * mask + (self.position_offset - 1)
+            positions = positions if self.position_offset else ops.maximum(positions, 0)
             return take_summed(self.position_embeddings, positions, training)
         length, count = token_ids.shape[1], ops.shape(token_ids)[1]
         if length is None or isinstance(length, int):
@@ -131,10 +149,12 @@ class Embeddings(Block):
             "max_positions": self.max_positions,
             "num_segments": self.num_segments,
             "hidden_size": self.hidden_size,
-            "epsilon": self.norm.epsilon,
+            "epsilon": self.epsilon,
             "dropout": self.dropout.rate,
             "initializer": keras.initializers.serialize(self.initializer),
             "position_offset": self.position_offset,
             "embedding_size": self.embedding_size,
             "projection": self.projection is not None,
+            "count_real": self.count_real,
+            "normalize": self.norm is not None,
         }

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_pretrained.layers.blocks.attention import SelfAttention
+from keras_pretrained.layers.blocks.attention import Past, SelfAttention
 from keras_pretrained.layers.blocks.block import Block, Dense
 from keras_pretrained.layers.blocks.normalization import LayerNormalization
 
@@ -22,7 +22,10 @@ ACTIVATIONS = {"gelu": gelu(False), "gelu_tanh": gelu(True), "relu": keras.activ
 class TransformerBlock(Block):
     """Post-norm block: `a = norm(x + attention(x))`, `y = norm(a + W2 act(W1 a))`.
 
-    Reference: [BERT](https://arxiv.org/abs/1810.04805).
+    With `norm_first` a pre-norm block: `a = x + attention(norm(x))`, `y = a + W2 act(W1 norm(a))`.
+
+    References: [BERT](https://arxiv.org/abs/1810.04805); GPT-2, "Language Models are Unsupervised
+    Multitask Learners".
 
     Args:
         num_heads: attention heads.
@@ -32,6 +35,7 @@ class TransformerBlock(Block):
         attention_dropout: rate on the attention probabilities.
         epsilon: of both layer normalisations.
         kernel_initializer: of all projections.
+        norm_first: whether the normalisations stand before the sub-layers.
     """
 
     def __init__(
@@ -43,9 +47,11 @@ class TransformerBlock(Block):
         attention_dropout: float = 0.0,
         epsilon: float = 1e-12,
         kernel_initializer: Any = "glorot_uniform",
+        norm_first: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.norm_first = norm_first
         self.intermediate_size = intermediate_size
         self.activation = activation
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
@@ -73,13 +79,22 @@ class TransformerBlock(Block):
         self, hidden: Any, bias: Any, training: bool | None = None, return_scores: bool = False
     ) -> Any:
         """(batch, length, hidden size) -> the same shape, and the attention map if asked for."""
-        attended = self.attention(hidden, bias, training=training, return_scores=return_scores)
-        attended, scores = attended if return_scores else (attended, None)
-        hidden = self.attention_norm(hidden + self.dropout(attended, training=training))
-        inner = ACTIVATIONS[self.activation](self.intermediate(hidden))
-        inner = self.dropout(self.output_projection(inner), training=training)
-        hidden = self.output_norm(hidden + inner)
+        hidden, scores, _ = self.run(hidden, bias, training)
         return (hidden, scores) if return_scores else hidden
+
+    def run(
+        self, hidden: Any, bias: Any, training: bool | None = None, past: Past | None = None
+    ) -> tuple[Any, Any, tuple[Any, Any]]:
+        """The output, the attention map, and the keys and values; see `SelfAttention.run`."""
+        first = self.attention_norm(hidden) if self.norm_first else hidden
+        attended, scores, kept = self.attention.run(first, bias, training, past)
+        hidden = hidden + self.dropout(attended, training=training)
+        hidden = hidden if self.norm_first else self.attention_norm(hidden)
+        second = self.output_norm(hidden) if self.norm_first else hidden
+        inner = ACTIVATIONS[self.activation](self.intermediate(second))
+        hidden = hidden + self.dropout(self.output_projection(inner), training=training)
+        hidden = hidden if self.norm_first else self.output_norm(hidden)
+        return hidden, scores, kept
 
     def _dense(self, units: int | None, name: str) -> Dense:
         initializer = self.kernel_initializer.clone()
@@ -95,4 +110,5 @@ class TransformerBlock(Block):
             "attention_dropout": self.attention.dropout_rate,
             "epsilon": self.attention_norm.epsilon,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "norm_first": self.norm_first,
         }
