@@ -11,6 +11,7 @@ import keras
 
 from keras_pretrained.checkpoints import Checkpoint
 from keras_pretrained.checkpoints.pickled_plain import Record
+from keras_pretrained.layers.bert import CONFIG as BERT
 from keras_pretrained.layers.config_format import ConfigFormat
 from keras_pretrained.layers.encoder_source import (
     PoolerReader,
@@ -71,28 +72,9 @@ def _positions(rows: int, pad_id: int, origin: str) -> int:
 
 CONFIG = RobertaConfigFormat(
     model_type="roberta",
-    sizes={
-        "vocab_size": "vocabulary_size",
-        "num_hidden_layers": "num_layers",
-        "num_attention_heads": "num_heads",
-        "hidden_size": "hidden_size",
-        "intermediate_size": "intermediate_size",
-        "max_position_embeddings": "max_positions",
-        "type_vocab_size": "num_segments",
-        "hidden_dropout_prob": "dropout",
-        "attention_probs_dropout_prob": "attention_dropout",
-        "layer_norm_eps": "layer_norm_epsilon",
-        "initializer_range": "initializer_range",
-        "pad_token_id": "pad_id",
-    },
-    required=(
-        "vocab_size",
-        "hidden_size",
-        "num_hidden_layers",
-        "num_attention_heads",
-        "intermediate_size",
-    ),
-    fixed={"position_embedding_type": "absolute", "is_decoder": False},
+    sizes=BERT.sizes,
+    required=BERT.required,
+    fixed=BERT.fixed,
     # Those of transformers' RobertaConfig: BERT's, and not those of the published networks.
     defaults={"max_position_embeddings": 512, "type_vocab_size": 2, "layer_norm_eps": 1e-12},
 )

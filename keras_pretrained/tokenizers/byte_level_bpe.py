@@ -16,14 +16,18 @@ from keras_pretrained.tokenizers.byte_level_files import (
 from keras_pretrained.tokenizers.byte_level_ops import ByteLevelOps
 from keras_pretrained.tokenizers.byte_level_vocabulary import ByteLevelVocabulary, make_vocabulary
 from keras_pretrained.tokenizers.packing import PadSide, PadTo, Template
-from keras_pretrained.tokenizers.special_tokens import SpecialTokens, special_tokens
+from keras_pretrained.tokenizers.special_tokens import (
+    SpecialTokens,
+    WithSpecialTokens,
+    special_tokens,
+)
 from keras_pretrained.tokenizers.tokenizer import Tokenizer, id_rows
 from keras_pretrained.tokenizers.tokenizer_json import read_tokenizer_json
 
 Special = SpecialTokens | Mapping[str, Any] | str | None
 
 
-class ByteLevelBPETokenizer(Tokenizer):
+class ByteLevelBPETokenizer(WithSpecialTokens, Tokenizer):
     """Texts to byte-level BPE ids, equal to OpenAI's program, also inside `tf.data`.
 
     A text is data: `"<|endoftext|>"` typed in it is read as letters and signs, never as the
@@ -224,11 +228,6 @@ class ByteLevelBPETokenizer(Tokenizer):
         return self._vocabulary.size
 
     @property
-    def special(self) -> SpecialTokens:
-        """Which tokens are special, and where they stand in a row."""
-        return special_tokens(self._asked_special, self._vocabulary.ids)
-
-    @property
     def special_ids(self) -> frozenset[int]:
         """The ids of all special tokens."""
         return frozenset(self._vocabulary.ids[token] for token in self.special.all)
@@ -237,11 +236,6 @@ class ByteLevelBPETokenizer(Tokenizer):
     def add_prefix_space(self) -> bool:
         """Whether texts are read as if they began with a space."""
         return self._add_prefix_space
-
-    @property
-    def pad_id(self) -> int:
-        """The id that rows are filled up with; texts may hold it too (GPT-2)."""
-        return self._template.pad
 
     @property
     def start_id(self) -> int:
@@ -265,9 +259,8 @@ class ByteLevelBPETokenizer(Tokenizer):
 
     def get_config(self) -> dict[str, Any]:
         """The options as plain data: no vocabulary (see `save_assets`) and no paths."""
-        special = self.special if self._has_vocabulary() else self._asked_special
         return {
-            "special": special.config() if isinstance(special, SpecialTokens) else special,
+            "special": self._special_config(),
             "add_prefix_space": self._add_prefix_space,
             "max_length": self.max_length,
             "pad_to": self.pad_to,
@@ -308,8 +301,8 @@ class ByteLevelBPETokenizer(Tokenizer):
         return self._vocabulary_or_none
 
     @property
-    def _template(self) -> Template:
-        return self.special.template(self._vocabulary.ids)
+    def _ids(self) -> Mapping[str, int]:
+        return self._vocabulary.ids
 
     def _make_ops(self) -> ByteLevelOps:
         unknown = None if self.special.unknown is None else self.unknown_id
@@ -317,13 +310,3 @@ class ByteLevelBPETokenizer(Tokenizer):
 
     def _has_vocabulary(self) -> bool:
         return self._vocabulary_or_none is not None
-
-    def _id_of(self, role: str, wanted: str = "") -> int:
-        token = getattr(self.special, role)
-        if token is None:
-            what = f"no token {wanted!r} and " if wanted else ""
-            raise ValueError(
-                f"This vocabulary has {what}no special token for {role!r}. Its special tokens "
-                f"are {self.special}."
-            )
-        return self._vocabulary.ids[token]

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from keras_pretrained.tokenizers.listed import ListedTokenizer
 from keras_pretrained.tokenizers.packing import PadSide, PadTo, Template
 from keras_pretrained.tokenizers.sentencepiece_model import (
     SentencePieceModel,
     read_model,
 )
 from keras_pretrained.tokenizers.sentencepiece_ops import SPACE_MARK, SentencePieceOps
-from keras_pretrained.tokenizers.special_tokens import SpecialTokens, special_tokens
-from keras_pretrained.tokenizers.tokenizer import Tokenizer, id_rows
+from keras_pretrained.tokenizers.special_tokens import (
+    SpecialTokens,
+    WithSpecialTokens,
+    special_tokens,
+)
 
 MODEL_FILE = "spiece.model"
 
 
-class SentencePieceTokenizer(Tokenizer):
+class SentencePieceTokenizer(WithSpecialTokens, ListedTokenizer):
     """Texts to SentencePiece ids, equal to google-research/albert, also inside `tf.data`.
 
     A text is data: `"[SEP]"` typed in it is read as letters and signs, never as the special
@@ -95,50 +100,11 @@ class SentencePieceTokenizer(Tokenizer):
         Raises:
             ValueError: an id that the vocabulary does not have.
         """
-        rows, is_batch = id_rows(token_ids)
         skipped = self.special.all if skip_special_tokens else frozenset()
-        texts = [self._decode_row(row, skipped) for row in rows]
-        return texts if is_batch else texts[0]
-
-    def token_to_id(self, token: str) -> int:
-        """The id of a piece, where a space is U+2581; `unknown_id` if there is no such piece."""
-        return self._model.ids.get(token, self.unknown_id)
-
-    def id_to_token(self, token_id: int) -> str:
-        """The piece of an id.
-
-        Raises:
-            ValueError: an id that the vocabulary does not have.
-        """
-        if not 0 <= int(token_id) < self.vocabulary_size:
-            raise ValueError(
-                f"Token ids are 0 to {self.vocabulary_size - 1} here. Received: {token_id}."
-            )
-        return self._model.pieces[int(token_id)].text
-
-    @property
-    def vocabulary(self) -> list[str]:
-        """The pieces in the order of their ids."""
-        return [piece.text for piece in self._model.pieces]
-
-    @property
-    def vocabulary_size(self) -> int:
-        """How many ids there are."""
-        return len(self._model.pieces)
-
-    @property
-    def special(self) -> SpecialTokens:
-        """Which tokens are special, and where they stand in a row."""
-        return special_tokens(self._asked_special, self._model.ids)
-
-    @property
-    def pad_id(self) -> int:
-        """The id that rows are filled up with."""
-        return self._template.pad
+        return self._decode(token_ids, partial(_joined, skipped=skipped))
 
     @property
     def unknown_id(self) -> int:
-        """The id of text that no piece covers."""
         return self._model.unknown_id
 
     @property
@@ -158,9 +124,8 @@ class SentencePieceTokenizer(Tokenizer):
 
     def get_config(self) -> dict[str, Any]:
         """The options as plain data: no model (see `save_assets`) and no paths."""
-        special = self.special if self._has_vocabulary() else self._asked_special
         return {
-            "special": special.config() if isinstance(special, SpecialTokens) else special,
+            "special": self._special_config(),
             "lowercase": self.lowercase,
             "strip_accents": self.strip_accents,
             "replace_quotes": self.replace_quotes,
@@ -202,10 +167,6 @@ class SentencePieceTokenizer(Tokenizer):
             )
         return self._model_or_none
 
-    @property
-    def _template(self) -> Template:
-        return self.special.template(self._model.ids)
-
     def _make_ops(self) -> SentencePieceOps:
         return SentencePieceOps(
             self._model,
@@ -218,14 +179,16 @@ class SentencePieceTokenizer(Tokenizer):
     def _has_vocabulary(self) -> bool:
         return self._model_or_none is not None
 
-    def _id_of(self, role: str) -> int:
-        token = getattr(self.special, role)
-        if token is None:
-            raise ValueError(f"This vocabulary has no special token for {role!r}: {self.special}.")
-        return self._model.ids[token]
+    @property
+    def _pieces(self) -> Sequence[str]:
+        return self._model.texts
 
-    def _decode_row(self, row: Sequence[int], skipped: frozenset[str]) -> str:
-        pieces = [self.id_to_token(index) for index in row]
-        text = "".join([piece for piece in pieces if piece not in skipped])
-        # The space in front is the tokenizer's own.
-        return text.removeprefix(SPACE_MARK).replace(SPACE_MARK, " ")
+    @property
+    def _ids(self) -> Mapping[str, int]:
+        return self._model.ids
+
+
+def _joined(pieces: Sequence[str], skipped: Collection[str]) -> str:
+    text = "".join([piece for piece in pieces if piece not in skipped])
+    # The space in front is the tokenizer's own.
+    return text.removeprefix(SPACE_MARK).replace(SPACE_MARK, " ")

@@ -60,6 +60,11 @@ class SentencePieceModel:
     data: bytes
 
     @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """The texts of the pieces, by id."""
+        return tuple(piece.text for piece in self.pieces)
+
+    @cached_property
     def ids(self) -> dict[str, int]:
         """Piece -> id."""
         return {piece.text: index for index, piece in enumerate(self.pieces)}

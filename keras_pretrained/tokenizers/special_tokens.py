@@ -121,6 +121,48 @@ def special_tokens(
     return special
 
 
+class WithSpecialTokens:
+    """Gives a tokenizer its special tokens; it sets `_asked_special` and has `_ids`."""
+
+    _asked_special: SpecialTokens | Mapping[str, Any] | str | None
+
+    @property
+    def _ids(self) -> Mapping[str, int]:
+        """Token -> id; ValueError if there is no vocabulary yet."""
+        raise NotImplementedError
+
+    def _has_vocabulary(self) -> bool:
+        raise NotImplementedError
+
+    @property
+    def special(self) -> SpecialTokens:
+        """Which tokens are special, and where they stand in a row."""
+        return special_tokens(self._asked_special, self._ids)
+
+    @property
+    def pad_id(self) -> int:
+        """The id that rows are filled up with; texts may hold it too (GPT-2)."""
+        return self._template.pad
+
+    @property
+    def _template(self) -> Template:
+        return self.special.template(self._ids)
+
+    def _special_config(self) -> Any:
+        special = self.special if self._has_vocabulary() else self._asked_special
+        return special.config() if isinstance(special, SpecialTokens) else special
+
+    def _id_of(self, role: str, wanted: str = "") -> int:
+        token = getattr(self.special, role)
+        if token is None:
+            what = f"no token {wanted!r} and " if wanted else ""
+            raise ValueError(
+                f"This vocabulary has {what}no special token for {role!r}. Its special tokens "
+                f"are {self.special}."
+            )
+        return self._ids[token]
+
+
 def _from_config(config: Mapping[str, Any]) -> SpecialTokens:
     known = {field.name for field in fields(SpecialTokens)}
     unknown = sorted(set(config) - known)

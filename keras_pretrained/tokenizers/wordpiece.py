@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from keras_pretrained.tokenizers.bert_normalizer import BertNormalizer
+from keras_pretrained.tokenizers.listed import ListedTokenizer
 from keras_pretrained.tokenizers.packing import PadTo, Template
-from keras_pretrained.tokenizers.tokenizer import Tokenizer, id_rows
 from keras_pretrained.tokenizers.vocabulary import Vocabulary, read_vocabulary, vocabulary_of
 from keras_pretrained.tokenizers.wordpiece_ops import WordPieceOps
 
@@ -32,7 +33,7 @@ _CLEAN_UP = (
 )
 
 
-class WordPieceTokenizer(Tokenizer):
+class WordPieceTokenizer(ListedTokenizer):
     """Texts to WordPiece ids, equal to Hugging Face's fast BERT tokenizer, also inside `tf.data`.
 
     A text is data: `"[SEP]"` typed in it is read as three words, never as the special token.
@@ -104,35 +105,8 @@ class WordPieceTokenizer(Tokenizer):
         Raises:
             ValueError: an id that the vocabulary does not have.
         """
-        rows, is_batch = id_rows(token_ids)
-        texts = [self._decode_row(row, skip_special_tokens, clean_up) for row in rows]
-        return texts if is_batch else texts[0]
-
-    def token_to_id(self, token: str) -> int:
-        """The id of a piece; `unknown_id` if the vocabulary does not have it."""
-        return self._vocabulary.ids.get(token, self.unknown_id)
-
-    def id_to_token(self, token_id: int) -> str:
-        """The piece of an id.
-
-        Raises:
-            ValueError: an id that the vocabulary does not have.
-        """
-        if not 0 <= int(token_id) < self.vocabulary_size:
-            raise ValueError(
-                f"Token ids are 0 to {self.vocabulary_size - 1} here. Received: {token_id}."
-            )
-        return self._vocabulary.pieces[int(token_id)]
-
-    @property
-    def vocabulary(self) -> list[str]:
-        """The pieces in the order of their ids."""
-        return list(self._vocabulary.pieces)
-
-    @property
-    def vocabulary_size(self) -> int:
-        """How many ids there are."""
-        return len(self._vocabulary.pieces)
+        skipped = _SPECIAL if skip_special_tokens else ()
+        return self._decode(token_ids, partial(_joined, skipped=skipped, clean_up=clean_up))
 
     @property
     def lowercase(self) -> bool:
@@ -215,6 +189,14 @@ class WordPieceTokenizer(Tokenizer):
         return self._vocabulary_or_none
 
     @property
+    def _pieces(self) -> Sequence[str]:
+        return self._vocabulary.pieces
+
+    @property
+    def _ids(self) -> Mapping[str, int]:
+        return self._vocabulary.ids
+
+    @property
     def _template(self) -> Template:
         sep = (self.sep_id,)
         start = (self.cls_id,)
@@ -234,16 +216,16 @@ class WordPieceTokenizer(Tokenizer):
             raise ValueError(f"This vocabulary of {self.vocabulary_size} pieces has no {token}.")
         return index
 
-    def _decode_row(self, row: Sequence[int], skip_special_tokens: bool, clean_up: bool) -> str:
-        text: list[str] = []
-        for token_id in row:
-            piece = self.id_to_token(token_id)
-            if skip_special_tokens and piece in _SPECIAL:
-                continue
-            if text:
-                piece = piece[2:] if piece.startswith("##") else f" {piece}"
-            if clean_up:
-                for apart, joined in _CLEAN_UP:
-                    piece = piece.replace(apart, joined)
-            text.append(piece)
-        return "".join(text)
+
+def _joined(pieces: Sequence[str], skipped: Collection[str], clean_up: bool) -> str:
+    text: list[str] = []
+    for piece in pieces:
+        if piece in skipped:
+            continue
+        if text:
+            piece = piece[2:] if piece.startswith("##") else f" {piece}"
+        if clean_up:
+            for apart, joined in _CLEAN_UP:
+                piece = piece.replace(apart, joined)
+        text.append(piece)
+    return "".join(text)

@@ -217,13 +217,14 @@ def branched_model() -> keras.Model:
 
 @dataclass(frozen=True)
 class Case:
-    """A toy and what the depth table says of it."""
+    """A toy and what the depth table says of it; its output may depend on some of its heads."""
 
     name: str
     make: Any
     stages: tuple[str, ...]
     blocks: tuple[str, ...]
     images: bool = False
+    heads_in_use: tuple[str, ...] = ()
 
     def inputs(self, seed: int = 0) -> np.ndarray:
         random = np.random.default_rng(seed)
@@ -289,6 +290,7 @@ CASES = (
         partial(make_encoder, GPT2Decoder),
         ("stem", "layer_0", "layer_1", "layer_2", "final_norm", "logits"),
         ("layer_0", "layer_1", "layer_2"),
+        heads_in_use=("final_norm",),
     ),
     Case("shared-layer", SharedLayerEncoder, ("stem", "layer_0"), ("layer_0",)),
     Case(
