@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,8 +36,17 @@ def parity(request: pytest.FixtureRequest) -> Record:
     return request.config.stash[_RECORD]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Adds what one of several parallel processes measured."""
+    node.config.stash[_RECORD].add(node.workeroutput.get("parity", {}))
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Writes the parity table, if it was asked for and every row was measured."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["parity"] = session.config.stash[_RECORD].plain()
+        return
     path = session.config.getoption("--parity-table")
     if path is None or exitstatus != pytest.ExitCode.OK:
         return

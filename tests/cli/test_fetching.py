@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +17,7 @@ from keras_pretrained import presets
 from keras_pretrained.checkpoints import write_safetensors
 from keras_pretrained.presets import Located, SourceError
 from tests.cli.conftest import Run
+from tests.cli.processes import interruptible
 
 
 @pytest.fixture
@@ -146,12 +145,7 @@ def test_without_network_an_absent_preset_is_one_message(run: Run, home: Path) -
 
 
 def test_ctrl_c_while_fetching_leaves_no_file_and_no_traceback(server: Server, home: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "keras_pretrained", "fetch", server.address("slow.safetensors")],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = interruptible("-m", "keras_pretrained", "fetch", server.address("slow.safetensors"))
     assert server.sent.wait(20)
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=20)

@@ -17,6 +17,7 @@ import pytest
 from keras_pretrained import __version__
 from keras_pretrained.cli.main import build_parser, main
 from tests.cli.conftest import Run
+from tests.cli.processes import interruptible
 
 REPOSITORY = Path(__file__).parents[2]
 COMMANDS = ("list", "info", "fetch", "verify", "inspect", "convert")
@@ -180,9 +181,7 @@ sys.exit(main(["verify", "x"]))
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_an_interrupt_ends_the_program_without_a_traceback() -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", SLOW], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    process = interruptible("-c", SLOW)
     assert process.stdout is not None
     assert process.stdout.readline() == "here\n"
     time.sleep(0.1)

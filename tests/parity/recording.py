@@ -57,6 +57,21 @@ class Record:
             raise KeyError(f"tests/parity/rows.py has no row {name!r}. It has: {', '.join(ROWS)}")
         return self.measured.setdefault(name, Measured(ROWS[name]))
 
+    def plain(self) -> dict[str, Any]:
+        """The results as plain data, for another process."""
+        return {
+            name: [each.differences, {key: list(counts) for key, counts in each.counts.items()}]
+            for name, each in self.measured.items()
+        }
+
+    def add(self, plain: dict[str, Any]) -> None:
+        """Adds the results of another process."""
+        for name, (differences, counts) in plain.items():
+            measured = self(name)
+            for output, value in differences.items():
+                measured.differences[output] = max(value, measured.differences.get(output, 0.0))
+            measured.counts |= {output: (n, total) for output, (n, total) in counts.items()}
+
     def texts(self) -> dict[str, dict[str, str]]:
         return {name: each.texts() for name, each in self.measured.items()}
 

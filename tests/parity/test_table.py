@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,19 @@ def test_the_recorder_counts_what_is_not_equal() -> None:
         record("wordpiece/cased/huggingface").equal("ids", [[1], [2]], [[1], [9]])
     with pytest.raises(AssertionError, match="2 and 1"):
         record("wordpiece/cased/huggingface").equal("ids", [[1], [2]], [[1]])
+
+
+def test_results_of_several_processes_are_one() -> None:
+    first, second, whole = Record(), Record(), Record()
+    first("bert/google-v2").close("pooled", np.array([2e-7]), np.array([0.0]))
+    second("bert/google-v2").close("pooled", np.array([7e-7]), np.array([0.0]))
+    second("wordpiece/cased/google").equal("ids", [[1], [2]], [[1], [9]])
+    for record in (first, second):
+        whole.add(json.loads(json.dumps(record.plain())))
+    assert whole.texts() == {
+        "bert/google-v2": {"pooled": "7e-7"},
+        "wordpiece/cased/google": {"ids": "1 of 2"},
+    }
 
 
 @pytest.mark.parametrize(

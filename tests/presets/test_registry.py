@@ -177,7 +177,8 @@ def test_every_preset_is_complete(name: str) -> None:
     _, epsilon = OTHERS.get(preset.family, (None, 1e-12))
     assert preset.architecture["layer_norm_epsilon"] == epsilon
     assert preset.paper is not None
-    assert re.fullmatch(r"https://arxiv\.org/abs/\d{4}\.\d{5}", preset.paper.url)
+    published = r"https://(arxiv\.org/abs/\d{4}\.\d{5}|cdn\.openai\.com/[\w/.-]+\.pdf)"
+    assert re.fullmatch(published, preset.paper.url)
     assert "{" not in preset.description
     assert len({each.address for each in preset.sources}) == len(preset.sources)
     for each in preset.sources:
