@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -214,8 +215,15 @@ for address in sys.argv[1:]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
-def test_a_home_that_cannot_be_written_to(server: Server, home: Path) -> None:
+def test_a_home_that_cannot_be_written_to(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is there can be used; what is not is one error."""
+    # pytest closes its own folders to other users again whenever another run of it starts.
+    outside = tempfile.TemporaryDirectory()
+    Path(outside.name).chmod(0o755)
+    home = Path(outside.name) / "home"
+    monkeypatch.setenv("KERAS_PRETRAINED_HOME", str(home))
     first = server.serve("/first.tgz", tar())
     folder = resolve(first).folder
     second = server.serve("/second.tgz", tar())
@@ -224,10 +232,6 @@ def test_a_home_that_cannot_be_written_to(server: Server, home: Path) -> None:
             path = Path(parent, each)
             path.chmod(0o555 if path.is_dir() else 0o444)
     home.chmod(0o555)
-    # pytest makes its folders for the user alone.
-    for parent in home.parents[:3]:
-        parent.chmod(0o755)
-    (home / "..").resolve().chmod(0o755)
     try:
         done = subprocess.run(
             [sys.executable, "-c", READ_ONLY, first, second],
@@ -240,6 +244,7 @@ def test_a_home_that_cannot_be_written_to(server: Server, home: Path) -> None:
             for each in folders:
                 Path(parent, each).chmod(0o755)
         home.chmod(0o755)
+        outside.cleanup()
     assert done.returncode == 0, done.stderr
     there, error = done.stdout.splitlines()
     assert there == str(folder)
