@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
     from keras_pretrained.checkpoints import Checkpoint
 
-_SUFFIXES = {"safetensors": ".safetensors", "tf-bundle": ".ckpt", "torch": ".pt"}
+_SUFFIXES = {
+    "safetensors": ".safetensors",
+    "tf-bundle": ".ckpt",
+    "torch": ".pt",
+    "hdf5": ".hdf5",
+}
 
 _DESCRIPTION = """\
 Loads SOURCE into its layer and writes the layer's weights in another dialect: a naming scheme

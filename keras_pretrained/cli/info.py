@@ -13,9 +13,10 @@ from keras_pretrained.cli.printing import emit, emit_json
 from keras_pretrained.presets import SourceError, find_preset, preset_info
 
 _DESCRIPTION = """\
-Prints what is known of one preset: architecture, tokenizer, licence, paper, sources, and the
-folder of its files where they are on this machine; nothing is fetched. With --json: one object,
-with file sizes and hashes; `folder` is null when the files are not here."""
+Prints what is known of one preset: architecture, tokenizer or preparation of images, published
+accuracy, licence, paper, sources, and the folder of its files where they are on this machine;
+nothing is fetched. With --json: one object, with file sizes and hashes; `folder` is null when the
+files are not here."""
 
 
 def add(commands: Commands) -> None:
@@ -28,6 +29,7 @@ def add(commands: Commands) -> None:
         {
             "keras-pretrained info bert-base": "",
             "keras-pretrained info bert-base-uncased": "by an alias",
+            "keras-pretrained info resnet-v1-50": "an image network",
             "keras-pretrained info minilm-l6 --json": "for programs",
         },
     )
@@ -43,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         here, problem = None, str(error)
     if arguments.json:
         record = plain({f.name: getattr(preset, f.name) for f in dataclasses.fields(preset)})
+        del record["stated_parameters"]
         record["parameters"] = preset.parameters
         record["folder"] = str(here.folder) if here else None
         emit_json(record)
@@ -50,6 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
     for line in str(preset).split("\n"):
         emit(line)
     absent = problem or f"not on this machine: keras-pretrained fetch {preset.name}"
+    if not preset.sources:
+        absent = "never published; a checkpoint of your own is given by its path"
     emit(f"  {'files':<13} {here.folder if here else absent}")
     return 0
 

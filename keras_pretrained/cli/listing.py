@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from keras_pretrained.cli.command import Commands, add_command
+from keras_pretrained.cli.info import plain
 from keras_pretrained.cli.printing import complain, emit, emit_json, table
 from keras_pretrained.presets import list_presets, preset_info
 
@@ -25,6 +26,7 @@ def add(commands: Commands) -> None:
         {
             "keras-pretrained list": "all of them",
             "keras-pretrained list '*uncased*'": "names and aliases with wildcards, quoted",
+            "keras-pretrained list --family resnet": "one family",
             "keras-pretrained list --family bert --json": "for programs",
         },
     )
@@ -52,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
                     "aliases": list(preset.aliases),
                     "languages": list(preset.languages),
                     "licence": preset.licence,
+                    "image": plain(preset.image),
                 }
                 for preset in presets
             ]

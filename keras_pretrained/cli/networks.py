@@ -36,8 +36,14 @@ def builder_of(family: str) -> Any:
     """The class that builds the networks of a family. This imports Keras and so a backend.
 
     Raises:
-        PresetError: an unknown family.
+        PresetError: an unknown family, or one of image networks, which have a builder each.
     """
+    if family in FAMILIES and FAMILIES[family].takes_images:
+        raise PresetError(
+            f"The networks of family {family!r} take images, and this command knows those that "
+            "take text. In Python their builders of keras_pretrained.applications load a file with "
+            "`weights=path`, and `save_weights_as` of the model writes it in another dialect."
+        )
     name = list_presets(family=family)[0]
     with _quiet_start():
         return load_builder(name)
@@ -62,7 +68,7 @@ def family_of(source: str) -> str:
     found = f"fit several families: {', '.join(families)}" if families else "fit no known family"
     raise PresetError(
         f"{source!r} does not say which network it holds, and its tensor names {found}. Name it "
-        f"with --family, one of: {', '.join(FAMILIES)}."
+        f"with --family, one of: {', '.join(_text_families())}."
     )
 
 
@@ -77,9 +83,13 @@ def fitting(checkpoint: Checkpoint) -> list[Fit]:
 
     Several share a dialect's names where nothing but a configuration file tells them apart.
     """
-    fits = [fit for family in FAMILIES if (fit := _fit(checkpoint, family))]
+    fits = [fit for family in _text_families() if (fit := _fit(checkpoint, family))]
     most = max((fit.known for fit in fits), default=0)
     return [fit for fit in fits if fit.known == most]
+
+
+def _text_families() -> list[str]:
+    return [name for name, family in FAMILIES.items() if not family.takes_images]
 
 
 def _fit(checkpoint: Checkpoint, family: str) -> Fit | None:

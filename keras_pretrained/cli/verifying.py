@@ -9,9 +9,9 @@ from keras_pretrained.cli.printing import emit, table
 from keras_pretrained.presets import verify_files
 
 _DESCRIPTION = """\
-Reads every file of a preset on this machine and compares it with the SHA-256 that was
-published. Prints one line a file: `ok`, or `no hash` where none was published (the file was
-only read), then its role, its SHA-256 and its path.
+Reads every file of a preset on this machine and compares it with the digest that was published:
+a SHA-256, its first digits, or an MD5. Prints one line a file: `ok`, or `no hash` where none was
+published (the file was only read), then its role, its SHA-256 and its path.
 
 Fails (exit code 1) when a file is absent or another than the published one."""
 

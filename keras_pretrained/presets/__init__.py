@@ -3,17 +3,24 @@
 Importing this, listing and looking up load neither a backend nor a network library.
 """
 
+from keras_pretrained.presets.images import ImageSpec
 from keras_pretrained.presets.json_file import read_json
 from keras_pretrained.presets.located import Located, SourceError
 from keras_pretrained.presets.lookup import find_file, find_preset
 from keras_pretrained.presets.placed import home, preset_folder
 from keras_pretrained.presets.preset import Paper, Preset, PresetError, Source
-from keras_pretrained.presets.registry import list_presets, load_builder, preset_info
+from keras_pretrained.presets.registry import (
+    image_presets,
+    list_presets,
+    load_builder,
+    preset_info,
+)
 from keras_pretrained.presets.sources import fetch, locate_file, resolve
 from keras_pretrained.presets.verifying import FileCheck, verify_files
 
 __all__ = [
     "FileCheck",
+    "ImageSpec",
     "Located",
     "Paper",
     "Preset",
@@ -24,6 +31,7 @@ __all__ = [
     "find_file",
     "find_preset",
     "home",
+    "image_presets",
     "list_presets",
     "load_builder",
     "locate_file",

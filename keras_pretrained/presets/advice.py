@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 
 from keras_pretrained.presets.fetching.addresses import file_url
+from keras_pretrained.presets.member_names import spelled_out
 from keras_pretrained.presets.placed import Placement, preset_folder
 from keras_pretrained.presets.preset import Preset, Source
 
@@ -29,6 +30,11 @@ def missing_files(
         role: the one file that is wanted, or None for all.
         failures: each address from which it could not be fetched, and why.
     """
+    if not preset.sources:
+        return (
+            f"The weights of preset {preset.name!r} were never published. Give the path of a "
+            "checkpoint in place of its name; weights=None builds the network with random weights."
+        )
     folder = preset_folder(preset)
     what = f"The file {role!r}" if role else "The files"
     lines = [f"{what} of preset {preset.name!r} cannot be found on this machine."]
@@ -44,7 +50,7 @@ def missing_files(
         there = ", ".join(placement.source.files[each] for each in placement.files) or "no file"
         lines.append(
             f"{placement.folder} holds {there} of {placement.source.address}; still missing: "
-            f"{', '.join(placement.missing)}"
+            f"{', '.join(map(spelled_out, placement.missing))}"
         )
     lines.append("To place them by hand, any one of these sources is enough:")
     for number, source in enumerate(preset.sources, 1):
@@ -64,7 +70,7 @@ def install_command(requirement: str) -> str:
 
 
 def _steps(source: Source, folder: str, role: str | None) -> Iterator[str]:
-    names = {each: name for each, name in source.files.items() if role in (None, each)}
+    names = {each: spelled_out(name) for each, name in source.files.items() if role in (None, each)}
     if source.kind == "pkg":
         yield install_command(source.requirement or source.address)
         if source.note:

@@ -20,7 +20,8 @@ class Family:
         tokenizer_kinds: the values of the tokenizer's `kind`.
         dialects: the naming schemes that its checkpoints come in.
         problems: what is wrong with an architecture whose entries have the right types.
-        count_parameters: architecture -> number of weights.
+        count_parameters: architecture -> number of weights; None where presets state it.
+        takes_images: whether its presets have an `image` in place of a tokenizer.
     """
 
     architecture: Mapping[str, type]
@@ -28,7 +29,8 @@ class Family:
     tokenizer_kinds: tuple[str, ...]
     dialects: tuple[str, ...]
     problems: Callable[[Mapping[str, Any]], Iterator[str]]
-    count_parameters: Callable[[Mapping[str, Any]], int]
+    count_parameters: Callable[[Mapping[str, Any]], int] | None
+    takes_images: bool = False
 
 
 def _transformer_problems(architecture: Mapping[str, Any]) -> Iterator[str]:
@@ -79,6 +81,54 @@ def _factorised_problems(architecture: Mapping[str, Any]) -> Iterator[str]:
     groups, layers = architecture.get("num_groups", 1), architecture["num_layers"]
     if groups > layers:
         yield f"num_groups={groups} is more than num_layers={layers}"
+
+
+def _count_elmo(architecture: Mapping[str, Any]) -> int:
+    """The weights of the character convolutions, and of the LSTMs of both directions."""
+    width, units = architecture["projection_size"], architecture["units"]
+    characters, filters = architecture["character_size"], architecture["filters"]
+    count = sum(number for _, number in filters)
+    words = 261 * characters + sum(number * (size * characters + 1) for size, number in filters)
+    words += architecture["num_highways"] * 2 * count * (count + 1)
+    words += 0 if count == width else (count + 1) * width
+    recurrent = 4 * units * (2 * width + 1) + units * width
+    return words + 2 * architecture["num_layers"] * recurrent
+
+
+def _elmo_problems(architecture: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in architecture.items():
+        if type(value) in (int, float) and value < 1:
+            yield f"{key} must be at least 1, not {value}"
+    if architecture["activation"] not in ("relu", "tanh"):
+        yield f"activation must be relu or tanh, not {architecture['activation']!r}"
+    for pair in architecture["filters"]:
+        if type(pair) is not list or [type(number) for number in pair] != [int, int]:
+            yield f"filters must be pairs of a width and a number, not {pair!r}"
+
+
+def _table_problems(architecture: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in architecture.items():
+        if value < 1:
+            yield f"{key} must be at least 1, not {value}"
+
+
+def _image_problems(architecture: Mapping[str, Any]) -> Iterator[str]:
+    alpha = architecture.get("alpha", 1.0)
+    if not 0 < alpha <= 4:
+        yield f"alpha must lie in (0, 4], not {alpha}"
+
+
+def _image_family(*dialects: str, **architecture: type) -> Family:
+    """A family of image networks, whose builders' names tell all but a few arguments."""
+    return Family(
+        architecture=architecture,
+        tokenizer={},
+        tokenizer_kinds=(),
+        dialects=dialects,
+        problems=_image_problems,
+        count_parameters=None,
+        takes_images=True,
+    )
 
 
 _ENCODER: Mapping[str, type] = {
@@ -144,4 +194,41 @@ FAMILIES: Mapping[str, Family] = {
         problems=_transformer_problems,
         count_parameters=_count_encoder,
     ),
+    "elmo": Family(
+        architecture={
+            "filters": list,
+            "units": int,
+            "projection_size": int,
+            "num_layers": int,
+            "num_highways": int,
+            "character_size": int,
+            "max_characters": int,
+            "activation": str,
+            "cell_clip": float,
+            "projection_clip": float,
+            "skip_connections": bool,
+        },
+        tokenizer={"kind": str},
+        tokenizer_kinds=("characters",),
+        dialects=("bilm", "tf-hub", "bilm-training"),
+        problems=_elmo_problems,
+        count_parameters=_count_elmo,
+    ),
+    "word-vectors": Family(
+        architecture={"num_words": int, "hidden_size": int},
+        tokenizer={"kind": str, "lowercase": bool},
+        tokenizer_kinds=("whitespace",),
+        dialects=("glove", "word2vec", "word2vec-text", "fasttext"),
+        problems=_table_problems,
+        count_parameters=lambda sizes: sizes["num_words"] * sizes["hidden_size"],
+    ),
+    "alexnet": _image_family("torchvision"),
+    "densenet": _image_family("torchvision", "keras"),
+    "inception": _image_family("slim", "keras", "torchvision"),
+    "mobilenet": _image_family("slim", "keras", alpha=float),
+    "nasnet": _image_family("slim", "keras"),
+    "resnet": _image_family("slim", "keras", "torchvision"),
+    "squeezenet": _image_family("torchvision"),
+    "vgg": _image_family("slim", "keras", "torchvision", batch_norm=bool),
+    "xception": _image_family("keras"),
 }

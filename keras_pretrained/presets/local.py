@@ -12,7 +12,7 @@ from keras_pretrained.presets.located import (
     exists_as_checkpoint,
 )
 
-_CONFIGS = ("config.json", "bert_config.json", "albert_config.json", "hparams.json")
+_CONFIGS = ("config.json", "bert_config.json", "albert_config.json", "hparams.json", "options.json")
 _VOCABULARIES = ("vocab.txt", "assets/vocab.txt", "spiece.model", "30k-clean.model")
 _OTHER_NAMES = ("saved_model.pb", "checkpoint")
 _WEIGHTS = re.compile(r".+\.(safetensors|bin|pt|pth|h5|hdf5|keras|npz|npy|index|ckpt)")
@@ -24,7 +24,8 @@ def inspect_path(path: Path, name: str) -> Located:
 
     Args:
         path: a folder as its authors publish it, or one that holds exactly one such folder, as
-            archives unpack; or a checkpoint file or prefix, with the other files beside it.
+            archives unpack; or a checkpoint file or prefix, or a configuration, with the other
+            files beside it.
         name: what the user wrote, for error messages.
 
     Raises:
@@ -36,15 +37,35 @@ def inspect_path(path: Path, name: str) -> Located:
     else:
         if not exists_as_checkpoint(path):
             raise SourceError(_nothing_at(path, name))
-        weights = checkpoint_path(path)
         folder = path.parent
+        weights = checkpoint_path(path) if path.suffix != ".json" else _weights_of(path)
     return Located(
         name=name,
         folder=folder,
         weights=weights,
-        config=_first_file(folder, _CONFIGS),
+        config=_config_of(path, folder),
         vocabulary=_first_file(folder, _VOCABULARIES),
     )
+
+
+# AllenNLP's files of several networks lie in one folder under names such as these.
+_OPTIONS, _OPTIONS_OF = "_options.json", "_weights.hdf5"
+
+
+def _config_of(path: Path, folder: Path) -> Path | None:
+    if path.suffix == ".json" and path.is_file():
+        return path
+    beside = path.with_name(path.name.removesuffix(_OPTIONS_OF) + _OPTIONS)
+    if path.name.endswith(_OPTIONS_OF) and beside.is_file():
+        return beside
+    found = sorted(folder.glob(f"*{_OPTIONS}"))
+    return _first_file(folder, _CONFIGS) or (found[0] if len(found) == 1 else None)
+
+
+def _weights_of(config: Path) -> Path:
+    """What belongs to a configuration file: the weights of its name, or those in its folder."""
+    named = config.with_name(config.name.removesuffix(_OPTIONS) + _OPTIONS_OF)
+    return named if config.name.endswith(_OPTIONS) and named.is_file() else config.parent
 
 
 def subfolders(folder: Path) -> list[Path]:

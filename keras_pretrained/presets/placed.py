@@ -9,6 +9,7 @@ from pathlib import Path
 
 from keras_pretrained.presets.local import subfolders
 from keras_pretrained.presets.located import SourceError
+from keras_pretrained.presets.member_names import find_name, is_pattern
 from keras_pretrained.presets.preset import Preset, Source
 
 
@@ -67,11 +68,18 @@ def find_placed(preset: Preset) -> list[Placement]:
 
 def files_in(source: Source, folder: Path) -> Placement:
     """What is there of a source in exactly this folder."""
-    files = {
-        role: folder / name for role, name in source.files.items() if (folder / name).is_file()
-    }
+    files = {role: path for role, name in source.files.items() if (path := _file_in(folder, name))}
     missing = tuple(name for role, name in source.required.items() if role not in files)
     return Placement(source, folder, files, missing)
+
+
+def _file_in(folder: Path, name: str) -> Path | None:
+    """The file of a name, or the only one that a pattern stands for."""
+    found: str | None = name
+    if is_pattern(name):
+        there = folder.iterdir() if folder.is_dir() else ()
+        found = find_name(name, (entry.name for entry in there))
+    return folder / found if found and (folder / found).is_file() else None
 
 
 def _best_placement(preset: Preset, source: Source, roots: list[Path]) -> Placement:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
+from typing import Any
 
 from keras_pretrained.presets.families import FAMILIES
 from keras_pretrained.presets.preset import Preset, PresetError
@@ -115,6 +116,48 @@ def preset_info(name: str) -> Preset:
     return preset
 
 
+def image_presets(
+    builder: str, *, size: int | None = None, **architecture: Any
+) -> dict[str, Preset]:
+    """The published weights that a builder of image networks offers.
+
+    Args:
+        builder: its dotted path, as in `Preset.builder`.
+        size: height and width of the input. Where one network was published for several sizes,
+            such as MobileNet, the one for this size is taken, or else that for the largest.
+        architecture: arguments of the builder; only networks that have these values count.
+
+    Returns:
+        The value of `weights=` -> preset; empty where nothing was published.
+
+    Raises:
+        PresetError: the arguments leave several different networks for one value of `weights=`.
+
+    Example:
+
+    ```python
+    presets = image_presets("keras_pretrained.applications.mobilenet_v1:MobileNetV1", alpha=0.25)
+    presets["imagenet-slim"].name     # 'mobilenet-v1-0.25-224'
+    ```
+    """
+    offered: dict[str, list[Preset]] = {}
+    for preset in registry().presets.values():
+        given = {key: preset.architecture.get(key) for key in architecture}
+        if preset.image and preset.builder == builder and given == architecture:
+            offered.setdefault(preset.image.weights, []).append(preset)
+    return {weights: _one_size(builder, size, found) for weights, found in offered.items()}
+
+
+def _one_size(builder: str, size: int | None, presets: list[Preset]) -> Preset:
+    if any(preset.architecture != presets[0].architecture for preset in presets):
+        raise PresetError(
+            f"{builder} has several networks: {', '.join(preset.name for preset in presets)}. "
+            f"Say which with {' and '.join(presets[0].architecture)}."
+        )
+    by_size = {preset.image.size: preset for preset in presets if preset.image}
+    return by_size[size if size in by_size else max(by_size)]
+
+
 def unknown_preset(name: str) -> str:
     """What to tell a user who asked for a preset that does not exist."""
     import difflib
@@ -128,8 +171,8 @@ def unknown_preset(name: str) -> str:
     )
 
 
-def load_builder(preset: Preset | str) -> type:
-    """The class that builds a preset. This imports Keras and so a backend.
+def load_builder(preset: Preset | str) -> Any:
+    """The class or function that builds a preset. This imports Keras and so a backend.
 
     Raises:
         PresetError: an unknown preset.
@@ -146,7 +189,7 @@ def load_builder(preset: Preset | str) -> type:
         ) from error
 
 
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    """A key that sorts runs of digits by their value."""
-    pieces = re.findall(r"\d+|\D+", name)
-    return [(0, int(piece), "") if piece.isdigit() else (1, 0, piece) for piece in pieces]
+def _natural(name: str) -> list[tuple[int, float, str]]:
+    """A key that sorts numbers by their value."""
+    pieces = re.findall(r"\d+(?:\.\d+)?|\D+", name)
+    return [(0, float(each), "") if each[0].isdigit() else (1, 0.0, each) for each in pieces]

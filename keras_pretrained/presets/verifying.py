@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keras_pretrained.presets.advice import missing_files
+from keras_pretrained.presets.digests import is_published, md5_of
 from keras_pretrained.presets.fetching.entries import entry_of
 from keras_pretrained.presets.located import SourceError
 from keras_pretrained.presets.lookup import complete_placement, damaged
@@ -17,7 +18,10 @@ from keras_pretrained.presets.registry import preset_info
 
 @dataclass(frozen=True)
 class FileCheck:
-    """The outcome for one file: its digest, and the published one where there is one."""
+    """The outcome for one file: its SHA-256, and the published digest where there is one.
+
+    `published` is a SHA-256 or its first digits, or `"md5:"` and an MD5.
+    """
 
     role: str
     path: Path
@@ -26,7 +30,7 @@ class FileCheck:
 
 
 def verify_files(preset: Preset | str) -> list[FileCheck]:
-    """Reads every file of a preset on this machine and compares it with the published SHA-256.
+    """Reads every file of a preset on this machine and compares it with the published digest.
 
     A file that was fetched must also still be what it was then. Nothing is fetched.
 
@@ -46,8 +50,12 @@ def verify_files(preset: Preset | str) -> list[FileCheck]:
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         published = placement.source.sha256.get(role)
-        if published not in (None, digest):
+        if not is_published(published, digest):
             raise damaged(record, placement.source, path, f"SHA-256 {published}", digest)
+        if (md5 := placement.source.md5.get(role)) is not None:
+            if (found := md5_of(path)) != md5:
+                raise damaged(record, placement.source, path, f"MD5 {md5}", found)
+            published = published or f"md5:{md5}"
         if fetched.get(path, digest) != digest:
             expected = f"SHA-256 {fetched[path]} as when it was fetched"
             raise damaged(record, placement.source, path, expected, digest)

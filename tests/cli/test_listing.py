@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 from keras_pretrained import list_presets, preset_info
@@ -54,6 +57,7 @@ def test_the_list_as_json(run: Run) -> None:
         "aliases": ["all-minilm-l6-v2"],
         "languages": ["en"],
         "licence": "Apache-2.0",
+        "image": None,
     }
 
 
@@ -91,6 +95,33 @@ def test_info_as_json_has_everything(run: Run, home: Path) -> None:
     dated = json.loads(run("info", "bert-base", "--json").out)
     assert dated["released"] == "2018-10-18"
     assert dated["folder"] is None
+
+
+def test_image_networks(run: Run) -> None:
+    lines = run("list", "--family", "alexnet").out.splitlines()
+    assert [line.split()[:3] for line in lines] == [["alexnet", "alexnet", "61,100,840"]]
+    (found,) = json.loads(run("list", "alexnet", "--json").out)
+    assert (found["image"]["size"], found["image"]["top_1"]) == (224, 56.522)
+    assert "shorter side to 256, centre crop; 224 x 224" in run("info", "alexnet").out
+    found = json.loads(run("info", "alexnet", "--json").out)
+    assert found["sources"][0]["sha256"] == {"weights": "7be5be79"}
+    assert found["parameters"] == 61_100_840
+    assert "stated_parameters" not in found
+    assert "never published" in run("info", "resnet-v2-200").out.splitlines()[-1]
+
+
+def test_list_starts_fast() -> None:
+    """No backend, no network library: less than half a second of work."""
+    command = [sys.executable, "-m", "keras_pretrained", "list"]
+    times = []
+    for _ in range(3):
+        before = os.times()
+        subprocess.run(command, check=True, capture_output=True)
+        after = os.times()
+        # The work, not the time that passed: other tests run beside this one.
+        user = after.children_user - before.children_user
+        times.append(user + after.children_system - before.children_system)
+    assert min(times) < 0.5
 
 
 def test_an_unknown_preset_suggests_close_ones(run: Run) -> None:

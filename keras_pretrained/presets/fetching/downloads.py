@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keras_pretrained.presets.digests import is_published
 from keras_pretrained.presets.fetching.failure import FetchFailure, Transient
 from keras_pretrained.presets.fetching.files import Staged, check_space
 from keras_pretrained.presets.fetching.network import Network, failure_of
@@ -32,7 +33,7 @@ class Wanted:
         url: where it is.
         title: what to call it on the progress bar.
         size: bytes, where they are known.
-        sha256: the digest, where it is known.
+        sha256: the digest or its first digits, where they are known.
         auth: credentials for the host of `url`.
         archive: whether it will be unpacked, so that it does not matter if a server takes the
             compression of the file for one of the transfer.
@@ -65,7 +66,7 @@ def download(network: Network, wanted: Wanted, path: Path, show: bool) -> tuple[
     try:
         resumed = part.size > 0
         _transfer_all(network, wanted, part, show)
-        if resumed and wanted.sha256 not in (None, part.sha256):
+        if resumed and not is_published(wanted.sha256, part.sha256):
             # The beginning may be of another version, by a server that names both the same.
             part.restart(None)
             _transfer_all(network, wanted, part, show)
@@ -79,7 +80,7 @@ def _check(part: Part, wanted: Wanted) -> None:
     found = None
     if wanted.size not in (None, part.size):
         found = f"{part.size:,} bytes in place of the published {wanted.size:,}"
-    elif wanted.sha256 not in (None, part.sha256):
+    elif not is_published(wanted.sha256, part.sha256):
         found = f"SHA-256 {part.sha256} in place of the published {wanted.sha256}"
     if found:
         part.discard()

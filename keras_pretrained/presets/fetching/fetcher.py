@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from keras_pretrained.presets.digests import is_published, md5_of
 from keras_pretrained.presets.fetching.entries import (
     Entry,
     Kept,
@@ -21,9 +22,10 @@ from keras_pretrained.presets.fetching.files import Staged, remove
 from keras_pretrained.presets.fetching.hub import fetch_from_hub
 from keras_pretrained.presets.fetching.kaggle import fetch_from_kaggle
 from keras_pretrained.presets.fetching.network import Network
-from keras_pretrained.presets.fetching.placement import cached_placement, root_of
+from keras_pretrained.presets.fetching.placement import cached_placement, files_below, root_of
 from keras_pretrained.presets.fetching.progress import say
 from keras_pretrained.presets.fetching.web import fetch_archive, fetch_web_files
+from keras_pretrained.presets.member_names import is_pattern, matching, spelled_out
 from keras_pretrained.presets.preset import Source
 
 _FETCHERS: dict[str, Callable[[Order], Fetched]] = {
@@ -130,24 +132,39 @@ def _check(order: Order, fetched: Fetched) -> None:
     if not source.files:
         return
     root = root_of(source, fetched.files)
+    there = files_below(root, source, fetched.files)
     for role, name in source.files.items():
-        file = fetched.files.get(root + name)
-        if file is None:
-            # An archive is all there is; of single files some were asked for.
-            asked = fetched.folder is not None or order.wants(role)
-            if asked and role in source.required:
+        if role in there:
+            difference = _difference(source, role, fetched.files[there[role]])
+            if difference:
                 _discard(fetched)
-                raise FetchFailure(f"it has no file {name!r}")
+                raise FetchFailure(f"{there[role]} is not the published file: {difference}")
             continue
-        for title, published, found in (
-            ("bytes", source.sizes.get(role), file.size),
-            ("SHA-256", source.sha256.get(role), file.sha256),
-        ):
-            if published is not None and published != found:
-                _discard(fetched)
-                raise FetchFailure(
-                    f"{name} is not the published file: {title} {found} in place of {published}"
-                )
+        # An archive is all there is; of single files some were asked for.
+        asked = fetched.folder is not None or order.wants(role)
+        if asked and role in source.required:
+            _discard(fetched)
+            raise FetchFailure(_absence(root, name, fetched))
+
+
+def _difference(source: Source, role: str, file: Staged) -> str | None:
+    """In what a file differs from the published one."""
+    size, sha256 = source.sizes.get(role), source.sha256.get(role)
+    if size not in (None, file.size):
+        return f"bytes {file.size} in place of {size}"
+    if not is_published(sha256, file.sha256):
+        return f"SHA-256 {file.sha256} in place of {sha256}"
+    if role in source.md5 and source.md5[role] != (found := md5_of(file.path)):
+        return f"MD5 {found} in place of {source.md5[role]}"
+    return None
+
+
+def _absence(root: str, name: str, fetched: Fetched) -> str:
+    several = matching(name, (each.removeprefix(root) for each in fetched.files))
+    if several:
+        return f"it has several files {spelled_out(name)}: {', '.join(several[:5])}"
+    there = f"; it holds {', '.join(sorted(fetched.files)[:5])}" if is_pattern(name) else ""
+    return f"it has no file {spelled_out(name)!r}{there}"
 
 
 def _discard(fetched: Fetched) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keras_pretrained.presets.digests import is_published
 from keras_pretrained.presets.fetching.downloads import Wanted, download
 from keras_pretrained.presets.fetching.failure import FetchFailure, Transient, Unreachable
 from keras_pretrained.presets.fetching.fetched import Fetched, Order
@@ -66,16 +67,17 @@ def fetch_from_hub(order: Order) -> Fetched:
                 continue
             raise FetchFailure(f"the repository has no file {name!r} at {commit[:12]}")
         published = source.sha256.get(role)
-        if None not in (published, listed[name].sha256) and published != listed[name].sha256:
+        stated = listed[name].sha256
+        if stated is not None and not is_published(published, stated):
             raise FetchFailure(
-                f"{name} is not the published file: the Hub states SHA-256 {listed[name].sha256} "
+                f"{name} is not the published file: the Hub states SHA-256 {stated} "
                 f"in place of the published {published}"
             )
         file = Wanted(
             url=_url(repository, name, commit),
             title=name,
             size=source.sizes.get(role, listed[name].size),
-            sha256=published or listed[name].sha256,
+            sha256=stated or published,
             auth=_with_token,
         )
         # The commit is in the path: a part of another one's file must not be gone on with.

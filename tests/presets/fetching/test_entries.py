@@ -215,9 +215,7 @@ for address in sys.argv[1:]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
-def test_a_home_that_cannot_be_written_to(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_home_that_cannot_be_written_to(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is there can be used; what is not is one error."""
     # pytest closes its own folders to other users again whenever another run of it starts.
     outside = tempfile.TemporaryDirectory()
