@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,9 @@ import keras
 
 from keras_pretrained.checkpoints import Checkpoint, open_checkpoint
 from keras_pretrained.checkpoints.writing import write_checkpoint
-from keras_pretrained.layers.call_stack import calling_model, kept_training_flag
-from keras_pretrained.layers.depth import (
-    Depth,
-    Stage,
-    StageCall,
-    State,
-    apply_depth,
-    check_names,
-    first_trainable,
-    plain,
-)
+from keras_pretrained.layers.call_stack import kept_training_flag
+from keras_pretrained.layers.depth import StageCall, State
+from keras_pretrained.layers.staged import Staged
 from keras_pretrained.weights import (
     LoadReport,
     WeightMap,
@@ -36,7 +28,7 @@ from keras_pretrained.weights import (
 )
 
 
-class PretrainedLayer(keras.layers.Layer):
+class PretrainedLayer(Staged, keras.layers.Layer):
     """A network of named stages that can be frozen, split and written back at any depth.
 
     A subclass creates its sublayers in `__init__`, calls `declare(stages, trainable_from)`
@@ -44,9 +36,7 @@ class PretrainedLayer(keras.layers.Layer):
     `symbolic_inputs`.
 
     Attributes:
-        stages: the network in order; see `keras_pretrained.layers.depth.Stage`.
-        trainable_from: the depth from which it trains; may be set at any time. A model that
-            was compiled before must be compiled again, and Keras refuses to train it until then.
+        stages, trainable_from: see `Staged`.
         load_report: what loading did with every tensor, or None for random weights.
     """
 
@@ -55,21 +45,9 @@ class PretrainedLayer(keras.layers.Layer):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.load_report: LoadReport | None = None
-        self._declared_stages: tuple[Stage, ...] = ()
-        self._trainable_from: Depth = 0
-        self._first_trainable = 0
-        self._heads_in_use = False
         self._reader: WeightReader | None = None
-        self._callers: weakref.WeakSet[keras.Model] = weakref.WeakSet()
 
     # --- for subclasses ---------------------------------------------------------------------
-
-    def declare(self, stages: Iterable[Stage], trainable_from: Depth) -> None:
-        """Declares the stages, once, and the depth at which training starts."""
-        self._declared_stages = tuple(stages)
-        check_names(self._declared_stages)
-        first_trainable(self._declared_stages, trainable_from)
-        self._trainable_from = plain(trainable_from)
 
     def create(
         self,
@@ -143,7 +121,7 @@ class PretrainedLayer(keras.layers.Layer):
             if not (call.features or self.in_use(index)):
                 continue
             training = call.training and self.trainable and index >= self._first_trainable
-            state = stage.run(state, StageCall(training, call.features))
+            state = stage.run(state, replace(call, training=training))
         return state
 
     def features(self, inputs: Any, training: bool | None = None) -> dict[str, Any]:
@@ -160,73 +138,6 @@ class PretrainedLayer(keras.layers.Layer):
         # call; a call for features has more outputs than a plain one of the same layer.
         calls = {len(node.outputs): node.outputs for node in self._inbound_nodes}
         return calls[max(calls)] if len(calls) > 1 else super().output
-
-    def in_use(self, index: int) -> bool:
-        """Whether an output depends on this stage.
-
-        A stage that no output depends on has no gradient. It is kept with its weights but
-        neither run nor trained, because an optimizer would only decay it.
-        """
-        return self._heads_in_use or not self.stages[index].head
-
-    def use_heads(self) -> None:
-        """Lets the original heads take part: an output depends on them."""
-        if not self._heads_in_use:
-            self._heads_in_use = True
-            if self.built:
-                self._apply_depth()
-
-    # --- depth ------------------------------------------------------------------------------
-
-    @property
-    def stages(self) -> tuple[Stage, ...]:
-        return self._declared_stages
-
-    @property
-    def trainable_from(self) -> Depth:
-        return self._trainable_from
-
-    @trainable_from.setter
-    def trainable_from(self, value: Depth) -> None:
-        self._set_depth(value)
-
-    def _set_depth(self, value: Depth) -> None:
-        first = first_trainable(self.stages, value)
-        self._trainable_from = plain(value)
-        self._first_trainable = first
-        self._apply_depth()
-
-    @property
-    def trainable(self) -> bool:
-        return bool(self._trainable)
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        before = self._trained()
-        keras.layers.Layer.trainable.fset(self, value)
-        self._apply_depth(before)
-
-    def _apply_depth(self, before: set[int] | None = None) -> None:
-        before = self._trained() if before is None else before
-        apply_depth(self.stages, self._first_trainable if self.trainable else len(self.stages))
-        for index, stage in enumerate(self.stages):
-            if not self.in_use(index):
-                for layer in stage.layers:
-                    layer.trainable = False
-        if self._trained() != before:
-            # Keras ignores a change after compile() without a word, because the compiled step
-            # holds the old list of variables. An uncompiled model makes fit() say what to do.
-            for model in list(self._callers):
-                model.compiled = False
-
-    def _trained(self) -> set[int]:
-        return {id(variable) for variable in self.trainable_variables}
-
-    def remember_caller(self) -> None:
-        """Keeps the model whose call led here, to un-compile it when the depth changes."""
-        model = calling_model()
-        if model is not None:
-            self._callers.add(model)
 
     def split(self) -> tuple[keras.Model, keras.Model]:
         """The frozen prefix and the trainable suffix as two Keras models that share weights.

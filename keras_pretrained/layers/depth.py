@@ -22,10 +22,13 @@ class StageCall:
         training: whether the stage trains; False for every frozen stage, so that its
             normalisation and dropout stay in inference mode.
         features: whether all intermediate results are wanted.
+        keep_statistics: whether batch normalisations keep their statistics even in stages that
+            train.
     """
 
     training: bool = False
     features: bool = False
+    keep_statistics: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,11 +99,14 @@ def _is_block(stage: Stage) -> bool:
 
 
 def _invalid(names: Sequence[str], count: int, received: object) -> ValueError:
+    numbers = (
+        f"None or {count} (all frozen), 0 (all trains), a number of frozen blocks from 1 to "
+        f"{count - 1}, a number of trainable blocks from -{count} to -1"
+    )
     return ValueError(
-        f"Invalid value for `trainable_from`. Expected None or {count} (all frozen), 0 (all "
-        f"trains), a number of frozen blocks from 1 to {count - 1}, a number of trainable blocks "
-        f"from -{count} to -1, or the name of the first trainable stage: {', '.join(names)}. "
-        f"Received: {received!r}"
+        "Invalid value for `trainable_from`. Expected "
+        f"{numbers if count else 'None (all frozen), 0 (all trains)'}, or the name of the first "
+        f"trainable stage: {', '.join(names)}. Received: {received!r}"
     )
 
 

@@ -1,115 +1,202 @@
-"""Any Keras model as a backbone that is frozen up to a depth."""
+"""Any network as a backbone that is frozen up to a depth."""
 
 from __future__ import annotations
 
-import copy
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
 
+from keras_pretrained.layers.backbone_source import (
+    Wrapped,
+    WrappedLayer,
+    WrappedModel,
+    deserialized,
+    wrapped,
+)
 from keras_pretrained.layers.base import PretrainedLayer
 from keras_pretrained.layers.depth import Depth, StageCall, State
-from keras_pretrained.layers.model_stages import model_stages, tensor_names
+from keras_pretrained.layers.staged import Staged
+from keras_pretrained.layers.strings import with_string_tensors
+from keras_pretrained.weights import LoadReport
 
 _POOLING: dict[str, Callable[..., Any]] = {"avg": keras.ops.mean, "max": keras.ops.max}
 
 
 @keras.saving.register_keras_serializable(package="keras_pretrained")
 class FrozenBackbone(PretrainedLayer):
-    """A Keras model as one layer, frozen below `trainable_from` and trained from there on.
+    """A network as one layer, frozen below `trainable_from` and trained from there on.
 
-    A stage is a weight-bearing layer with the normalisations, activations and merges behind
-    it, in topological order; it bears the layer's name. Frozen stages run in inference mode:
-    their batch statistics stay as they are, to the bit, and their dropout is off.
+    The stages are those that the architecture declares: a preset's (`stem`, `block1`,
+    `Mixed_5b`, ...) or a pretrained layer's. Of any other model, a stage is a weight-bearing layer
+    with the normalisations, activations and merges behind it, in topological order; it bears the
+    layer's name. Frozen stages run in inference mode, and their dropout is off.
 
     Args:
-        source: a functional or sequential `keras.Model` with one input and one output. It is
-            cloned; the object given is never changed.
+        source: the name of a preset (`list_presets("resnet*")`), of which the classifier is left
+            out; a functional or sequential `keras.Model`, one of `keras_pretrained.applications` or
+            a KerasHub backbone, which is copied: the object given is never changed; a layer of
+            `keras_pretrained.layers`, which then belongs to this one; or a SavedModel: its folder,
+            or a TF-Hub handle.
         trainable_from: number of frozen stages, a negative number of trainable ones, the name
             of the first trainable stage, `0` for none frozen or None for all frozen.
         pooling: None, or `"avg"` or `"max"` over all axes between the first and the last.
+        keep_statistics: whether batch normalisations never update their statistics, even where
+            their stage trains: so they are what they were, to the bit, at any depth. With False,
+            those of stages that train follow the batches. Their scale and offset train in both
+            cases. Where one is inside of another layer, such as a nested model, keeping it means
+            that this whole layer runs in inference mode.
+        options: of a preset's builder, such as `input_shape=(160, 160, 3)`.
 
     Example:
 
     ```python
-    backbone = FrozenBackbone(keras.applications.MobileNetV2(include_top=False), pooling="avg")
+    backbone = FrozenBackbone("resnet-v1-50", trainable_from="block4", pooling="avg")
     outputs = keras.layers.Dense(5)(backbone(keras.Input((224, 224, 3))))
     ```
 
-    `features(inputs)` gives the output of every stage by name.
+    `features(inputs)` gives the output of every stage by name, for feature pyramids. `model` is
+    the network inside: the copy of a model given, or the layer given.
+
+    Raises:
+        ValueError: a source of another kind, or one without stages; a wrong argument.
     """
 
     def __init__(
         self,
-        source: keras.Model,
+        source: Any,
         trainable_from: Depth = None,
         pooling: str | None = None,
-        **kwargs: Any,
+        keep_statistics: bool = True,
+        name: str | None = None,
+        trainable: bool = True,
+        dtype: Any = None,
+        **options: Any,
     ) -> None:
         # The source's layers have dtype policies of their own: images must reach them uncut.
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(autocast=False, name=name, trainable=trainable, dtype=dtype)
+        known = isinstance(source, WrappedModel | WrappedLayer)
+        self.source: Wrapped = source if known else wrapped(source, options)
+        self.model = self.source.network
+        self.keep_statistics = keep_statistics
+        self.pooling = self._checked_pooling(pooling)
+        self.supports_masking = getattr(self.model, "supports_masking", False)
+        self.declare(self.source.stages, trainable_from)
+        self.create()
+        self.load_report = getattr(self.model, "load_report", None)
+
+    def _checked_pooling(self, pooling: str | None) -> str | None:
+        if pooling is not None and isinstance(self.source, WrappedLayer):
+            name = type(self.model).__name__
+            raise ValueError(
+                f"A pretrained layer pools by itself: FrozenBackbone({name}(..., "
+                f"pooling={pooling!r})). Received: pooling={pooling!r}"
+            )
         if pooling is not None and pooling not in _POOLING:
             raise ValueError(f"`pooling` must be None, 'avg' or 'max'. Received: {pooling!r}")
-        self.pooling = pooling
-        self.model = _clone(source)
-        names = tensor_names(self.model)
-        self._input_name, self._output_name = (
-            names[id(self.model.inputs[0])],
-            names[id(self.model.outputs[0])],
-        )
-        self.declare(model_stages(self.model), trainable_from)
-        self.create()
+        if pooling is not None:
+            shapes = [tuple(tensor.shape) for tensor in self.model.outputs]
+            if len(shapes) > 1 or len(shapes[0]) < 3:
+                raise ValueError(
+                    "`pooling` needs one output of at least three axes. Model "
+                    f"{self.model.name!r} has outputs of shape {', '.join(map(str, shapes))}. "
+                    f"Received: pooling={pooling!r}"
+                )
+        return pooling
+
+    # --- running ----------------------------------------------------------------------------
 
     def build_network(self) -> None:
-        """The clone came with its variables."""
+        """The network came with its variables."""
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Runs the backbone; one of texts may be given plain Python strings."""
+        if isinstance(self.source, WrappedLayer):
+            inputs = with_string_tensors(inputs, self.name)
+        return super().__call__(inputs, *args, **kwargs)
+
+    def call(self, inputs: Any, training: bool | None = None, features: bool = False) -> Any:
+        if isinstance(self.source, WrappedModel):
+            return super().call(inputs, training=training, features=features)
+        # The layer has a front of its own: it may take texts.
+        self.remember_caller()
+        return self.model(inputs, training=bool(training), features=features)
+
+    def compute_output_spec(
+        self, inputs: Any, training: bool | None = None, features: bool = False
+    ) -> Any:
+        if isinstance(self.source, WrappedModel):
+            return super().compute_output_spec(inputs, training=training, features=features)
+        self.remember_caller()
+        return self.model.compute_output_spec(inputs, training=training, features=features)
 
     def begin(self, inputs: Any) -> State:
-        return {self._input_name: inputs}
+        return self.source.begin(inputs)
+
+    def run_stages(self, state: State, start: int, stop: int, call: StageCall) -> State:
+        call = StageCall(call.training, call.features, self.keep_statistics)
+        return super().run_stages(state, start, stop, call)
 
     def finish(self, state: State, call: StageCall) -> Any:
-        if call.features:
-            return {stage.name: state[f"feature/{stage.name}"] for stage in self.stages}
-        output = state[self._output_name]
-        if self.pooling is None:
+        output = self.source.finish(state, call)
+        if self.pooling is None or call.features:
             return output
         return _POOLING[self.pooling](output, axis=tuple(range(1, len(output.shape) - 1)))
 
     def symbolic_inputs(self) -> Any:
-        tensor = self.model.inputs[0]
-        return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name="inputs")
+        return self.source.symbolic_inputs()
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        if isinstance(self.source, WrappedModel):
+            return None
+        return self.model.compute_mask(inputs, previous_mask)
+
+    # --- depth ------------------------------------------------------------------------------
+
+    def in_use(self, index: int) -> bool:
+        return self.source.in_use(index)
+
+    def new_layers(self) -> list[keras.layers.Layer]:
+        return self.model.new_layers() if isinstance(self.source, WrappedLayer) else []
+
+    def _set_depth(self, value: Depth) -> None:
+        super()._set_depth(value)
+        if isinstance(self.model, Staged):
+            # The same stages, which are frozen by now: the network inside says the same of them.
+            self.model._trainable_from = self._trainable_from
+            self.model._first_trainable = self._first_trainable
+
+    def split(self) -> tuple[keras.Model, keras.Model]:
+        return self.model.split() if isinstance(self.source, WrappedLayer) else super().split()
+
+    # --- weights ----------------------------------------------------------------------------
+
+    def load_weights_from(self, path: str | os.PathLike[str], dialect: str = "auto") -> LoadReport:
+        if not hasattr(self.model, "load_weights_from"):
+            return super().load_weights_from(path, dialect)
+        self.load_report = self.model.load_weights_from(path, dialect)
+        return self.load_report
+
+    def save_weights_as(self, path: str | os.PathLike[str], dialect: str | None = None) -> Path:
+        """Writes the weights as the network inside does, where they have an original format."""
+        if not hasattr(self.model, "save_weights_as"):
+            return super().save_weights_as(path, dialect or "hf")
+        options = {} if dialect is None else {"dialect": dialect}
+        return Path(self.model.save_weights_as(path, **options))
 
     def get_config(self) -> dict[str, Any]:
         return {
-            **super().get_config(),
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
             "source": keras.saving.serialize_keras_object(self.model),
             "trainable_from": self.trainable_from,
             "pooling": self.pooling,
+            "keep_statistics": self.keep_statistics,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> FrozenBackbone:
-        source = keras.saving.deserialize_keras_object(copy.deepcopy(config["source"]))
-        return cls(**{**config, "source": source})
-
-
-def _clone(source: Any) -> keras.Model:
-    """A functional copy with weights of its own."""
-    if not isinstance(source, keras.Model):
-        raise ValueError(
-            f"`source` must be a keras.Model. Received: {source!r} of type {type(source).__name__}"
-        )
-    if not source.built or getattr(source, "inputs", None) is None:
-        raise ValueError(
-            f"Model {source.name!r} has no graph yet. Expected a functional model, or a sequential "
-            "one that has been built."
-        )
-    if len(source.inputs) != 1 or len(source.outputs) != 1:
-        raise ValueError(
-            f"Model {source.name!r} must have one input and one output. "
-            f"Received: {len(source.inputs)} inputs, {len(source.outputs)} outputs"
-        )
-    functional = keras.Model(source.inputs, source.outputs, name=source.name)
-    clone = keras.models.clone_model(functional)
-    clone.set_weights(functional.get_weights())
-    return clone
+        return cls(**{**config, "source": deserialized(config["source"])})

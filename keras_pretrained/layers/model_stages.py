@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,22 +23,30 @@ _FOLLOWERS = (
 
 @dataclass
 class _Group:
-    """The graph nodes of one stage, in topological order; the node `start` opens it."""
+    """The graph nodes of one stage, in topological order.
 
-    start: Any
+    Attributes:
+        name: of the stage.
+        start: the node whose weights open it, where stages are found by weights.
+        end: its named result, where stages are declared.
+        head: whether it is an original head.
+    """
+
+    name: str
     nodes: list[Any] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return str(self.start.operation.name)
+    start: Any = None
+    end: Any = None
+    head: bool = False
 
     @property
     def result(self) -> Any:
-        """The last tensor that comes from the stage's own weights."""
-        made = {id(tensor): tensor for tensor in self.start.output_tensors}
-        last = self.start.output_tensors[0]
+        """The declared result, or the last tensor that comes from the stage's own weights."""
+        if self.end is not None:
+            return self.end
+        made: dict[int, Any] = {}
+        last = self.nodes[-1].output_tensors[0]
         for node in self.nodes:
-            if any(id(tensor) in made for tensor in node.input_tensors):
+            if node is self.start or any(id(tensor) in made for tensor in node.input_tensors):
                 made.update({id(tensor): tensor for tensor in node.output_tensors})
                 last = node.output_tensors[0]
         return last
@@ -58,7 +66,50 @@ def model_stages(model: keras.Model) -> list[Stage]:
     The state holds every tensor that a later stage or the model's output still needs, under
     the name that `tensor_names(model)` gives it.
     """
-    groups = _groups(model)
+    return _stages(model, _groups(model))
+
+
+def declared_stages(
+    model: keras.Model,
+    stages: Mapping[str, Sequence[str]],
+    ends: Mapping[str, Any],
+    heads: Collection[str] = (),
+) -> list[Stage]:
+    """The stages that an architecture declares for its graph.
+
+    Args:
+        stages: name -> names of the layers, in order. Other layers belong to the first stage.
+        ends: name of a stage -> the tensor that is its result; by default the last one.
+        heads: names of the stages that are original heads.
+    """
+    groups = {name: _Group(name, end=ends.get(name), head=name in heads) for name in stages}
+    declared = {layer: index for index, names in enumerate(stages.values()) for layer in names}
+    ordered = list(groups.values())
+    stage_of: dict[int, int] = {}
+    for node in _nodes(model):
+        # What has no weights (a pool between two blocks) cannot run before what it reads.
+        read = [stage_of.get(id(tensor), 0) for tensor in node.input_tensors]
+        index = max(declared.get(node.operation.name, 0), *read)
+        ordered[index].nodes.append(node)
+        stage_of.update({id(tensor): index for tensor in node.output_tensors})
+    return _stages(model, ordered)
+
+
+def boundary(model: keras.Model, stages: Sequence[Stage], index: int) -> dict[str, Any]:
+    """The tensors that pass from the stages before `index` to those from it on, by name."""
+    made: dict[int, Any] = {id(tensor): tensor for tensor in model.inputs}
+    behind = {id(layer) for stage in stages[index:] for layer in stage.layers}
+    needed = {id(tensor) for tensor in model.outputs}
+    for node in _nodes(model):
+        if id(node.operation) in behind:
+            needed |= {id(tensor) for tensor in node.input_tensors}
+        else:
+            made.update({id(tensor): tensor for tensor in node.output_tensors})
+    names = tensor_names(model)
+    return {names[key]: tensor for key, tensor in made.items() if key in needed}
+
+
+def _stages(model: keras.Model, groups: list[_Group]) -> list[Stage]:
     names = tensor_names(model)
     outputs = {id(tensor) for tensor in model.outputs}
     return [
@@ -84,7 +135,7 @@ def _groups(model: keras.Model) -> list[_Group]:
     for node in _nodes(model):
         operation = node.operation
         if _starts_stage(operation) and id(operation) not in seen:
-            groups.append(_Group(node, leading))
+            groups.append(_Group(str(operation.name), leading, start=node))
             leading = []
             index = len(groups) - 1
         else:
@@ -124,6 +175,13 @@ def _needed_after(later: list[_Group]) -> set[int]:
     return {id(tensor) for group in later for node in group.nodes for tensor in node.input_tensors}
 
 
+def _has_statistics(layer: keras.layers.Layer) -> bool:
+    """Whether it is a batch normalisation, or holds one."""
+    return any(
+        isinstance(part, keras.layers.BatchNormalization) for part in layer._flatten_layers()
+    )
+
+
 def _stage(group: _Group, names: dict[int, str], needed: set[int]) -> Stage:
     result = group.result
     alive = {names[key] for key in needed}
@@ -135,7 +193,8 @@ def _stage(group: _Group, names: dict[int, str], needed: set[int]) -> Stage:
         for node in group.nodes:
             args, kwargs = node.arguments.fill_in(tensors)
             if isinstance(node.operation, keras.layers.Layer):
-                kwargs["training"] = call.training
+                keeps = call.keep_statistics and _has_statistics(node.operation)
+                kwargs["training"] = call.training and not keeps
             made = keras.tree.flatten(node.operation(*args, **kwargs))
             tensors.update(zip(map(id, node.output_tensors), made, strict=True))
         later = {name: tensors[key] for key, name in names.items() if key in tensors}
@@ -145,4 +204,4 @@ def _stage(group: _Group, names: dict[int, str], needed: set[int]) -> Stage:
             features[f"feature/{group.name}"] = tensors[id(result)]
         return {**kept, **features}
 
-    return Stage(group.name, group.layers, run)
+    return Stage(group.name, group.layers, run, head=group.head)

@@ -9,10 +9,12 @@ from keras_pretrained.weights.loading import (
 )
 from keras_pretrained.weights.report import LoadReport, WeightsError
 from keras_pretrained.weights.saving import save_weights
-from keras_pretrained.weights.weight_map import Rule, WeightMap
+from keras_pretrained.weights.weight_map import BoundRule, NameMap, Rule, WeightMap
 
 __all__ = [
+    "BoundRule",
     "LoadReport",
+    "NameMap",
     "Rule",
     "WeightMap",
     "WeightReader",

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_pretrained.checkpoints import Checkpoint, CheckpointError
 from keras_pretrained.weights.report import LoadReport, Problems, WeightsError, shortened
-from keras_pretrained.weights.weight_map import BoundRule, WeightMap
+from keras_pretrained.weights.weight_map import BoundRule, NameMap, WeightMap
 
 _ADVICE = (
     "Check that the architecture (its configuration file or preset) is the checkpoint's own, "
@@ -45,7 +45,7 @@ class WeightReader:
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, weight_map: WeightMap, dims: Mapping[str, int]
+        self, checkpoint: Checkpoint, weight_map: NameMap, dims: Mapping[str, int]
     ) -> None:
         self.checkpoint = checkpoint
         self.weight_map = weight_map
@@ -239,9 +239,10 @@ _FILLING: ContextVar[_Filling | None] = ContextVar("filling", default=None)
 def filling(reader: WeightReader, root: str) -> Iterator[None]:
     """Within the block, variables built below the path `root` are created from the checkpoint.
 
-    A variable so created is allocated once: it never holds random values first.
+    An empty root means layers that stand in no other layer. A variable so created is allocated
+    once: it never holds random values first.
     """
-    token = _FILLING.set(_Filling(reader, root))
+    token = _FILLING.set(_Filling(reader, f"{root}/" if root else ""))
     try:
         yield
     finally:
@@ -254,9 +255,9 @@ def stored_initializer(path: str) -> Any:
     None when nothing is being loaded, or when the path lies outside the layer being loaded.
     """
     state = _FILLING.get()
-    if state is None or not path.startswith(f"{state.root}/"):
+    if state is None or not path.startswith(state.root):
         return None
-    target = path.removeprefix(f"{state.root}/")
+    target = path.removeprefix(state.root)
 
     def initializer(shape: Sequence[int], dtype: Any = None) -> np.ndarray:
         array = state.reader.read(target, shape)

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from keras_pretrained.weights.report import Problems, WeightsError
-from keras_pretrained.weights.weight_map import WeightMap
+from keras_pretrained.weights.weight_map import NameMap
 
 
 def save_weights(
     variables: Mapping[str, np.ndarray],
-    weight_map: WeightMap,
+    weight_map: NameMap,
     dims: Mapping[str, int],
     names: Mapping[str, tuple[str, ...]] | None = None,
 ) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Protocol
 
 from keras_pretrained.weights.transforms import IDENTITY, Transform
 
@@ -47,6 +48,17 @@ class BoundRule:
     targets: tuple[str, ...]
     sources: tuple[str, ...]
     transform: Transform
+
+
+class NameMap(Protocol):
+    """What reading and writing need of a map; a `WeightMap` is one."""
+
+    @property
+    def dialect(self) -> str: ...
+
+    def candidates(self, target: str, dims: Mapping[str, int]) -> Iterator[BoundRule]: ...
+
+    def reason_to_ignore(self, name: str) -> str | None: ...
 
 
 @dataclass(frozen=True)
