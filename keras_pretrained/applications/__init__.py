@@ -1,12 +1,14 @@
 """Image networks, with the conventions of `keras.applications` and their authors' own files.
 
-Each name is imported on use.
+Builders are imported on use; the class of their models is there at once, so that Keras can load one.
 """
 
 from __future__ import annotations
 
 import importlib
 from typing import Any
+
+from keras_pretrained.applications.vision_model import VisionModel
 
 _HERE = "keras_pretrained.applications"
 
@@ -36,13 +38,12 @@ MODULES = {
 """Builder -> the module that has it."""
 
 _TOOLS = {
-    "VisionModel": f"{_HERE}.vision_model",
     "decode_predictions": f"{_HERE}.imagenet",
     "imagenet_classes": f"{_HERE}.imagenet",
     "prepare_images": f"{_HERE}.images",
 }
 
-__all__ = [*MODULES, *_TOOLS]
+__all__ = ["VisionModel", *MODULES, *_TOOLS]
 
 
 def __getattr__(name: str) -> Any:

@@ -222,6 +222,8 @@ class Application:
             if is_archive(path):
                 path = unpacked(path, Path(folder))
             checkpoint = open_checkpoint(path)
+            # Errors and the report name what the user gave, not where it was unpacked.
+            checkpoint.path = origin
             yield _Found(checkpoint, self._spoken(checkpoint, dialect, origin), origin, preset)
 
     def _preset(

@@ -134,7 +134,15 @@ def _keras_names(cells: int) -> Names:
     return keras_name
 
 
-def _application(name: str, size: int, text: str, **knobs: Any) -> Application:
+def nasnet_a(name: str, size: int, text: str, **knobs: Any) -> Application:
+    """A builder of NASNet-A.
+
+    Args:
+        name: of the builder.
+        size: height and width of the images that it is made for.
+        text: one line about it.
+        knobs: `channels`, `filters`, `cells` and `skips`; see `body`.
+    """
     slim = slim_form(**knobs, border="same")
     keras = KerasH5(
         scaling="inception",
@@ -155,7 +163,7 @@ def _application(name: str, size: int, text: str, **knobs: Any) -> Application:
     )
 
 
-NASNetMobile = _application(
+NASNetMobile = nasnet_a(
     "NASNetMobile",
     224,
     "NASNet-A for mobile devices (4 @ 1056).",
@@ -164,7 +172,7 @@ NASNetMobile = _application(
     cells=12,
     skips=False,
 )
-NASNetLarge = _application(
+NASNetLarge = nasnet_a(
     "NASNetLarge",
     331,
     "NASNet-A large (6 @ 4032).",

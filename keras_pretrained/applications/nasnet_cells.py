@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import keras
+
 from keras_pretrained.applications.dialects import Slim
 from keras_pretrained.applications.graph import Graph, Padding, Style
 
@@ -18,8 +20,8 @@ CLASSIFIER = r"final_layer\.FC"
 """The layer whose kernel is stored as a matrix."""
 
 Operation = tuple[str, int]
-"""What is done, and the number of the state that it reads. State 0 is the input of the cell, state
-1 the result of the cell before, both projected to the cell's width; those from 2 on are the sums."""
+"""What is done, and the number of the state that it reads. State 0 is what the cell below made, state
+1 what the one below that made, both projected to this cell's width; from 2 on they are the sums."""
 
 
 @dataclass(frozen=True)
@@ -193,8 +195,9 @@ def stem(graph: Graph, x: Any, channels: int) -> Any:
 
 def head(graph: Graph, x: Any, classes: int, dropout: float, **knobs: Any) -> Any:
     """The mean over the image, dropout, and one layer."""
-    x = graph.end("global_pool", graph.global_pool(x, "final_layer.global_pool"))
-    x = graph.dropout(x, "final_layer.dropout", dropout)
+    x = graph.global_pool(x, "final_layer.global_pool", keep=False)
+    x = graph.dropout(graph.end("global_pool", x), "final_layer.dropout", dropout)
+    x = graph.add(keras.layers.Reshape, "final_layer.pixel", x, target_shape=(1, 1, x.shape[-1]))
     x = graph.conv(x, "final_layer.FC", classes, 1, norm=False, activation=False)
     return graph.flat(x, "final_layer.logits")
 

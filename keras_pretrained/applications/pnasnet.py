@@ -48,7 +48,15 @@ def body(graph: Graph, x: Any, channels: int, filters: int, cells: int, **knobs:
         return graph.activation(x, "final_layer.relu")
 
 
-def _application(name: str, size: int, text: str, **knobs: Any) -> Application:
+def pnasnet_5(name: str, size: int, text: str, **knobs: Any) -> Application:
+    """A builder of PNASNet-5.
+
+    Args:
+        name: of the builder.
+        size: height and width of the images that it is made for.
+        text: one line about it.
+        knobs: `channels`, `filters` and `cells`; see `body`.
+    """
     return Application(
         Network(name, __name__, body, head, {"slim": slim_form(**knobs)}, size=size),
         f"""{text}
@@ -57,7 +65,7 @@ def _application(name: str, size: int, text: str, **knobs: Any) -> Application:
     )
 
 
-PNASNetMobile = _application(
+PNASNetMobile = pnasnet_5(
     "PNASNetMobile",
     224,
     "PNASNet-5 for mobile devices.",
@@ -65,7 +73,7 @@ PNASNetMobile = _application(
     filters=54,
     cells=9,
 )
-PNASNetLarge = _application(
+PNASNetLarge = pnasnet_5(
     "PNASNetLarge",
     331,
     "PNASNet-5 large.",

@@ -82,12 +82,23 @@ class VisionModel(Staged, keras.Model):
         `suffix(prefix(images))` equals the model. What passes between them is a dictionary.
         """
         between = boundary(self, self.stages, self._first_trainable)
+        for name, tensor in between.items():
+            if tensor is not self.input:
+                tensor.name = name
+        # Keras wants the inputs in a dictionary under the names of their tensors.
+        between = {tensor.name: tensor for tensor in between.values()}
         prefix = keras.Model(self.input, between, name=f"{self.name}_frozen")
-        suffix = keras.Model(between, self.output, name=f"{self.name}_trainable")
+        # Keras finds no way from inputs to an output that is one of them.
+        is_done = any(tensor is self.output for tensor in between.values())
+        output = keras.layers.Identity()(self.output) if is_done else self.output
+        suffix = keras.Model(between, output, name=f"{self.name}_trainable")
         return prefix, suffix
 
     def save_weights_as(self, path: str | Path, dialect: str | None = None) -> Path:
         """Writes the weights in the form of its publisher: names, shapes and bits.
+
+        Torch counts training steps in `num_batches_tracked`; these are not kept, and torch, which
+        does not miss them, begins at zero.
 
         Args:
             path: `x.ckpt` for slim (a TensorFlow checkpoint's prefix), `x.safetensors` or `x.pth`
