@@ -1,6 +1,6 @@
 """Image networks, with the conventions of `keras.applications` and their authors' own files.
 
-Builders are imported on use; the class of their models is there at once, so that Keras can load one.
+Builders are imported on use. The class of their models is there at once, for Keras to load one.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ MODULES = {
 
 _TOOLS = {
     "decode_predictions": f"{_HERE}.imagenet",
+    "fold_batch_norm": f"{_HERE}.folding",
     "imagenet_classes": f"{_HERE}.imagenet",
     "prepare_images": f"{_HERE}.images",
 }

@@ -55,17 +55,22 @@ class Graph:
     Args:
         style: see `Style`.
         keep_statistics: whether batch normalisations never update their statistics.
+        folded: whether convolutions are to be made without the normalisations behind them, which
+            then are in their kernels and biases.
 
     Attributes:
+        norms: name of a convolution -> name of the normalisation behind it.
         layers: name -> layer, in the order of their making.
         stages: name -> names of its layers.
         heads: the stages behind the last feature map.
         ends: name -> tensor, of every end point.
     """
 
-    def __init__(self, style: Style, keep_statistics: bool = False) -> None:
+    def __init__(self, style: Style, keep_statistics: bool = False, folded: bool = False) -> None:
         self.style = style
         self.keep_statistics = keep_statistics
+        self.folded = folded
+        self.norms: dict[str, str] = {}
         self.layers: dict[str, keras.layers.Layer] = {}
         self.stages: dict[str, list[str]] = {}
         self.heads: set[str] = set()
@@ -98,7 +103,7 @@ class Graph:
         self, make: Callable[..., keras.layers.Layer], name: str, x: Any, **options: Any
     ) -> Any:
         """Makes a layer of this name and applies it."""
-        full = ".".join([*self._scopes, name])
+        full = self._full(name)
         layer = make(name=full, **options)
         self.layers[full] = layer
         self.stages.setdefault(self._stage, []).append(full)
@@ -128,6 +133,7 @@ class Graph:
         """
         x, padding = self._padded(x, name, padding, size, stride)
         bias = (not norm or self.style.norm_bias) if bias is None else bias
+        bias = bias or (bool(norm) and self.folded)
         x = self.add(
             Conv2D,
             name,
@@ -161,7 +167,7 @@ class Graph:
             strides=stride,
             padding=padding,
             depth_multiplier=multiplier,
-            use_bias=False,
+            use_bias=bool(norm) and self.folded,
         )
         return self._finished(x, name, norm, activation)
 
@@ -272,9 +278,14 @@ class Graph:
 
     # --- inside ---------------------------------------------------------------------------------
 
+    def _full(self, name: str) -> str:
+        return ".".join([*self._scopes, name])
+
     def _finished(self, x: Any, name: str, norm: bool | str, activation: str | bool) -> Any:
         if norm:
-            x = self.norm(x, norm if isinstance(norm, str) else f"{name}{self.style.norm}")
+            behind = norm if isinstance(norm, str) else f"{name}{self.style.norm}"
+            self.norms[self._full(name)] = self._full(behind)
+            x = x if self.folded else self.norm(x, behind)
         if activation:
             kind = activation if isinstance(activation, str) else None
             x = self.activation(x, f"{name}.relu", kind)

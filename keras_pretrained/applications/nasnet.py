@@ -11,10 +11,11 @@ Keras it is zeros. Slim's large network was trained with paths dropped at random
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 from keras_pretrained.applications.application import Application
-from keras_pretrained.applications.dialects import KerasH5, Names
+from keras_pretrained.applications.dialects import KerasH5
 from keras_pretrained.applications.graph import DEPTHWISE, POINTWISE, Graph, Padding
 from keras_pretrained.applications.nasnet_cells import (
     CLASSIFIER,
@@ -90,48 +91,48 @@ def _stage(graph: Graph, tower: Tower, name: str, *cell: Any, **options: Any) ->
     return graph.end(name.title(), x)
 
 
-def _keras_names(cells: int) -> Names:
-    """`cell_4.comb_iter_0.left.separable_5x5_1` -> `separable_conv_1_normal_left1_5`, and so on."""
-    fixed = {
-        "conv0": "stem_conv1",
-        "conv0_bn": "stem_bn1",
-        "final_layer.FC": "predictions",
-        "1x1": "{kind}_conv_1_{cell}",
-        "beginning_bn": "{kind}_bn_1_{cell}",
-        "prev_1x1": "adjust_conv_projection_{cell}",
-        "prev_bn": "adjust_bn_{cell}",
-        "path1_conv": "adjust_conv_1_{cell}",
-        "path2_conv": "adjust_conv_2_{cell}",
-        "final_path_bn": "adjust_bn_{cell}",
-    }
+_KERAS_NAMES = {
+    "conv0": "stem_conv1",
+    "conv0_bn": "stem_bn1",
+    "final_layer.FC": "predictions",
+    "1x1": "{kind}_conv_1_{cell}",
+    "beginning_bn": "{kind}_bn_1_{cell}",
+    "prev_1x1": "adjust_conv_projection_{cell}",
+    "prev_bn": "adjust_bn_{cell}",
+    "path1_conv": "adjust_conv_1_{cell}",
+    "path2_conv": "adjust_conv_2_{cell}",
+    "final_path_bn": "adjust_bn_{cell}",
+}
 
-    def cell_name(name: str) -> str:
-        role, number = re.fullmatch(r"(cell_stem|reduction_cell|cell)_(\d+)", name).groups()
-        index = int(number)
-        if role == "cell_stem":
-            return f"stem_{index + 1}"
-        if role == "reduction_cell":
-            return f"reduce_{(index + 1) * cells // 3}"
-        # Keras counts the first reduction as well.
-        return str(index + (index >= cells // 3))
 
-    def keras_name(name: str) -> str:
-        name = name.removesuffix(f".{DEPTHWISE}").removesuffix(f".{POINTWISE}")
-        if name in fixed:
-            return fixed[name]
-        scope, _, layer = name.partition(".")
-        kind = "normal" if re.fullmatch(r"cell_\d+", scope) else "reduction"
-        if layer in fixed:
-            return fixed[layer].format(kind=kind, cell=cell_name(scope))
-        found = re.fullmatch(r"comb_iter_(\d)\.(\w+)\.(separable|bn_sep)_\dx\d_(\d)", layer)
-        place, side, part, count = found.groups()
-        number = int(place) + 1
-        if (kind, side, number) == ("reduction", "left", 5):
-            number = 4  # Keras' own numbering of the fifth sum.
-        norm = "bn_" if part == "bn_sep" else ""
-        return f"separable_conv_{count}_{norm}{kind}_{side}{number}_{cell_name(scope)}"
+def _keras_name(name: str, cells: int) -> str:
+    """`cell_4.comb_iter_0.left.separable_5x5_1` -> `separable_conv_1_normal_left1_5`."""
+    name = name.removesuffix(f".{DEPTHWISE}").removesuffix(f".{POINTWISE}")
+    if name in _KERAS_NAMES:
+        return _KERAS_NAMES[name]
+    scope, _, layer = name.partition(".")
+    kind = "normal" if re.fullmatch(r"cell_\d+", scope) else "reduction"
+    cell = _keras_cell(scope, cells)
+    if layer in _KERAS_NAMES:
+        return _KERAS_NAMES[layer].format(kind=kind, cell=cell)
+    place, side, part = layer.split(".")
+    number = int(place.removeprefix("comb_iter_")) + 1
+    if (kind, side, number) == ("reduction", "left", 5):
+        # Keras calls the left operations of two sums the fourth; only this one has weights.
+        number = 4
+    norm = "bn_" if part.startswith("bn_") else ""
+    return f"separable_conv_{part[-1]}_{norm}{kind}_{side}{number}_{cell}"
 
-    return keras_name
+
+def _keras_cell(scope: str, cells: int) -> str:
+    role, _, number = scope.rpartition("_")
+    index = int(number)
+    if role == "cell_stem":
+        return f"stem_{index + 1}"
+    if role == "reduction_cell":
+        return f"reduce_{(index + 1) * cells // 3}"
+    # One number is left out, for the first reduction; none is for the second.
+    return str(index + (index >= cells // 3))
 
 
 def nasnet_a(name: str, size: int, text: str, **knobs: Any) -> Application:
@@ -150,7 +151,7 @@ def nasnet_a(name: str, size: int, text: str, **knobs: Any) -> Application:
         style=STYLE,
         knobs={**knobs, "border": "zeros", "dropout": 0.0},
         matrices=CLASSIFIER,
-        names=_keras_names(knobs["cells"]),
+        names=partial(_keras_name, cells=knobs["cells"]),
         head=r"(model_weights/)?predictions/.*",
     )
     network = Network(name, __name__, body, head, {"slim": slim, "keras": keras}, size=size)

@@ -20,8 +20,8 @@ CLASSIFIER = r"final_layer\.FC"
 """The layer whose kernel is stored as a matrix."""
 
 Operation = tuple[str, int]
-"""What is done, and the number of the state that it reads. State 0 is what the cell below made, state
-1 what the one below that made, both projected to this cell's width; from 2 on they are the sums."""
+"""What is done, and the number of the state that it reads. State 0 is the input of the cell and
+state 1 that of the cell below, both projected to the cell's width; from 2 on they are the sums."""
 
 
 @dataclass(frozen=True)

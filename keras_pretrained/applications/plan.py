@@ -62,6 +62,7 @@ class Plan:
     keep_statistics: bool
     trainable_from: Depth
     preset: str | None = None
+    folded: bool = False
 
     @property
     def dialect(self) -> Dialect:
@@ -81,6 +82,7 @@ class Plan:
             "classifier_activation": self.classifier_activation,
             "keep_statistics": self.keep_statistics,
             "preset": self.preset,
+            "folded": self.folded,
         }
 
 

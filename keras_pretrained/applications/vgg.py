@@ -78,7 +78,7 @@ class _TorchvisionVGG(Torchvision):
 
     def with_options(self, options: Mapping[str, Any]) -> Dialect:
         names = _torchvision_names(self.convolutions, bool(options["batch_norm"]))
-        return replace(self, names=names.__getitem__)
+        return replace(self, names=lambda name: names.get(name, name))
 
 
 def _application(depth: int) -> Application:

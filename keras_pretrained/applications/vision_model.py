@@ -54,6 +54,11 @@ class VisionModel(Staged, keras.Model):
         return self._made[0]
 
     @property
+    def graph(self) -> Graph:
+        """The layers by name, as they were made."""
+        return self._made[1]
+
+    @property
     def end_points(self) -> dict[str, Any]:
         return dict(self._made[1].ends)
 
@@ -113,6 +118,11 @@ class VisionModel(Staged, keras.Model):
             WeightsError: another dialect, or one that is only read (Keras' `.h5`).
         """
         form = self.plan.dialect
+        if self.plan.folded:
+            raise WeightsError(
+                f"The normalisations of model {self.name!r} are folded into its convolutions. "
+                "Write the model that it was made from."
+            )
         if dialect not in (None, form.name) or form.container is None:
             raise WeightsError(
                 f"Model {self.name!r} is made for dialect {form.name!r}"

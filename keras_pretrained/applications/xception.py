@@ -62,13 +62,15 @@ def _normed(graph: Graph, x: Any, name: str, width: int, rectified: bool = True)
 
 def head(graph: Graph, x: Any, classes: int) -> Any:
     x = graph.end("avg_pool", graph.global_pool(x, "avg_pool"))
-    x = graph.conv(x, "predictions", classes, 1, norm=False, activation=False)
+    x = graph.conv(x, "logits", classes, 1, norm=False, activation=False)
     return graph.flat(x, "squeezed")
 
 
 def _name(name: str) -> str:
     if "_shortcut" in name:
         return ""
+    if name == "logits":
+        return "predictions"
     return name.removesuffix(f".{DEPTHWISE}").removesuffix(f".{POINTWISE}")
 
 
@@ -83,7 +85,7 @@ Xception = Application(
                 scaling="inception",
                 classes=1000,
                 style=Style(epsilon=1e-3, momentum=0.99),
-                matrices="predictions",
+                matrices="logits",
                 names=_name,
                 head=r"(model_weights/)?predictions/.*",
             )

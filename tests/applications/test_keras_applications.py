@@ -21,6 +21,8 @@ NETWORKS: dict[str, tuple[Any, dict[str, Any], int]] = {
     "InceptionV3": (keras.applications.InceptionV3, {}, 128),
     "InceptionResNetV2": (keras.applications.InceptionResNetV2, {}, 128),
     "Xception": (keras.applications.Xception, {}, 128),
+    "NASNetMobile": (keras.applications.NASNetMobile, {}, 96),
+    "NASNetLarge": (keras.applications.NASNetLarge, {}, 96),
     "VGG16": (keras.applications.VGG16, {}, 224),
     "VGG19": (keras.applications.VGG19, {}, 224),
 }
