@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -55,12 +56,14 @@ def write_torch(folder: Path, tensors: Tensors) -> None:
     torch.save(state, folder / "pytorch_model.bin")
 
 
-def write_bundle(folder: Path, tensors: Tensors, suffix: str = "") -> None:
+def write_bundle(
+    folder: Path, tensors: Tensors, suffix: str = "", name: str = "bert_model.ckpt"
+) -> None:
     import tensorflow as tf
 
     tf.raw_ops.SaveV2(
-        prefix=str(folder / "bert_model.ckpt"),
-        tensor_names=[name + suffix for name in tensors],
+        prefix=str(folder / name),
+        tensor_names=[tensor + suffix for tensor in tensors],
         shape_and_slices=[""] * len(tensors),
         tensors=[tf.constant(values) for values in tensors.values()],
     )
@@ -119,11 +122,15 @@ def random_weights(size: str) -> tuple[dict[str, np.ndarray], dict[str, int]]:
 
     architecture = CONFIG.read(SIZES[size], size, "google")
     layer = BertEncoder(architecture=architecture)
+    return random_values(layer), layer.architecture.dims()
+
+
+def random_values(layer: Any) -> dict[str, np.ndarray]:
+    """Random values for all of a layer's pretrained variables, by path."""
     random = np.random.default_rng(1)
-    values = {
+    return {
         # Normalisation scales near 1, all else near 0, as in a trained network.
         path: random.standard_normal(tuple(variable.shape), "float32") * np.float32(0.02)
         + np.float32(path.endswith("/gamma"))
         for path, variable in layer.network_variables().items()
     }
-    return values, layer.architecture.dims()

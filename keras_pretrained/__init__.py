@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from keras_pretrained import applications as applications
     from keras_pretrained import export as export
     from keras_pretrained import layers as layers
     from keras_pretrained.checkpoints import open_checkpoint as open_checkpoint
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _LAZY = {
+    "applications": "keras_pretrained.applications",
     "export": "keras_pretrained.export",
     "layers": "keras_pretrained.layers",
     "list_presets": "keras_pretrained.presets:list_presets",

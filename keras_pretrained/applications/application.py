@@ -64,6 +64,8 @@ class Application:
         classifier_activation: `"softmax"`, or None for logits.
         keep_statistics: whether batch normalisations never update their statistics, even where
             they train. Those of frozen stages never do.
+        norm_momentum: how much of the statistics stays with every batch, where they follow.
+            (Publishers took up to 0.9997, for millions of steps.)
         dialect: of a checkpoint of one's own, when it cannot be told from the names, or of the
             variant to build when `weights=None`: `"slim"`, `"keras"` or `"torchvision"`.
         name: of the model.
@@ -98,6 +100,7 @@ class Application:
         preprocessing: bool = True,
         classifier_activation: str | None = "softmax",
         keep_statistics: bool = False,
+        norm_momentum: float = 0.99,
         dialect: str = "auto",
         name: str | None = None,
         **options: Any,
@@ -119,6 +122,7 @@ class Application:
                 scaling=self._scaling(form, found) if preprocessing else None,
                 classifier_activation=classifier_activation,
                 keep_statistics=keep_statistics,
+                norm_momentum=norm_momentum,
                 trainable_from=trainable_from,
                 preset=found.preset.name if found and found.preset else None,
             )

@@ -101,7 +101,7 @@ def _application(depth: int) -> Application:
         "torchvision": Torchvision(
             scaling="torch",
             classes=1000,
-            style=Style(epsilon=1e-5, momentum=0.9),
+            style=Style(epsilon=1e-5),
             knobs=knobs,
             matrices="classifier",
             older=_older_name,
@@ -112,7 +112,7 @@ def _application(depth: int) -> Application:
         dialects["keras"] = KerasH5(
             scaling="torch",
             classes=1000,
-            style=Style(epsilon=1.001e-5, momentum=0.99),
+            style=Style(epsilon=1.001e-5),
             knobs=knobs,
             matrices="classifier",
             names=_keras_name,

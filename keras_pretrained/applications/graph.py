@@ -35,14 +35,13 @@ class Style:
     """What the layers of a family have in common.
 
     Attributes:
-        epsilon, momentum, gamma: of batch normalisations; `gamma`: whether they scale.
+        epsilon, gamma: of batch normalisations; `gamma`: whether they scale.
         activation: behind a normalised convolution: `"relu"` or `"relu6"`.
         norm: what the name of a normalisation adds to that of its convolution.
         norm_bias: whether normalised convolutions have biases too.
     """
 
     epsilon: float = 1e-3
-    momentum: float = 0.9997
     gamma: bool = True
     activation: str = "relu"
     norm: str = ".BatchNorm"
@@ -54,6 +53,7 @@ class Graph:
 
     Args:
         style: see `Style`.
+        momentum: of the statistics of batch normalisations.
         keep_statistics: whether batch normalisations never update their statistics.
         folded: whether convolutions are to be made without the normalisations behind them, which
             then are in their kernels and biases.
@@ -66,8 +66,15 @@ class Graph:
         ends: name -> tensor, of every end point.
     """
 
-    def __init__(self, style: Style, keep_statistics: bool = False, folded: bool = False) -> None:
+    def __init__(
+        self,
+        style: Style,
+        momentum: float = 0.99,
+        keep_statistics: bool = False,
+        folded: bool = False,
+    ) -> None:
         self.style = style
+        self.momentum = momentum
         self.keep_statistics = keep_statistics
         self.folded = folded
         self.norms: dict[str, str] = {}
@@ -179,14 +186,19 @@ class Graph:
         size: Size,
         stride: int = 1,
         multiplier: int = 1,
+        norm: bool | str = False,
         bias: bool = False,
     ) -> Any:
-        """A depthwise and a pointwise convolution, with nothing between them or behind them."""
+        """A depthwise and a pointwise convolution, with nothing between them.
+
+        Args:
+            norm: whether the result is normalised, or the name of the normalisation.
+        """
         x = self.depthwise(
             x, f"{name}.{DEPTHWISE}", size, stride, "same", multiplier, norm=False, activation=False
         )
         return self.conv(
-            x, f"{name}.{POINTWISE}", filters, 1, norm=False, activation=False, bias=bias
+            x, f"{name}.{POINTWISE}", filters, 1, norm=norm, activation=False, bias=bias
         )
 
     def norm(self, x: Any, name: str) -> Any:
@@ -197,7 +209,7 @@ class Graph:
             name,
             x,
             epsilon=style.epsilon,
-            momentum=style.momentum,
+            momentum=self.momentum,
             scale=style.gamma,
             keep_statistics=self.keep_statistics,
         )

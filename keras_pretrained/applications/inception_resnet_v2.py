@@ -140,7 +140,7 @@ InceptionResNetV2 = Application(
             "keras": KerasH5(
                 scaling="inception",
                 classes=1000,
-                style=Style(epsilon=1e-3, momentum=0.99, gamma=False),
+                style=Style(epsilon=1e-3, gamma=False),
                 matrices=r"Logits\.Logits",
                 names=_keras_name,
                 head=r"(model_weights/)?predictions/.*",

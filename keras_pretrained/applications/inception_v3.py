@@ -171,7 +171,7 @@ InceptionV3 = Application(
             "keras": KerasH5(
                 scaling="inception",
                 classes=1000,
-                style=Style(epsilon=1e-3, momentum=0.99, gamma=False),
+                style=Style(epsilon=1e-3, gamma=False),
                 knobs={"avg_padding": "same"},
                 matrices=r"Logits\..*",
                 names=lambda name: "predictions" if name.startswith("Logits.") else "",
@@ -180,7 +180,7 @@ InceptionV3 = Application(
             "torchvision": Torchvision(
                 scaling="torch",
                 classes=1000,
-                style=Style(epsilon=1e-3, momentum=0.9),
+                style=Style(epsilon=1e-3),
                 knobs={"avg_padding": 1},
                 matrices=r"Logits\..*",
                 names=_torchvision_name,

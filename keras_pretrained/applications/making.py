@@ -70,7 +70,7 @@ def make_model(
         WeightsError: the checkpoint does not fit; the message lists every tensor that does not.
     """
     form, network = plan.dialect, plan.network
-    graph = Graph(form.style, plan.keep_statistics, plan.folded)
+    graph = Graph(form.style, plan.norm_momentum, plan.keep_statistics, plan.folded)
     loads_head = plan.include_top and head_from_checkpoint
     reader = None
     if checkpoint is not None:

@@ -78,7 +78,7 @@ MobileNetV1 = Application(
             "keras": KerasH5(
                 scaling="inception",
                 classes=1000,
-                style=Style(epsilon=1e-3, momentum=0.99, activation="relu6"),
+                style=Style(epsilon=1e-3, activation="relu6"),
                 knobs={"strided": "end"},
                 names=_keras_name,
                 head=r"(model_weights/)?conv_preds/.*",

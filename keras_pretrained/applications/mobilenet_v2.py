@@ -25,9 +25,9 @@ def body(graph: Graph, x: Any, alpha: float) -> Any:
             name = f"expanded_conv_{index}" if index else "expanded_conv"
             made = _divisible(channels * alpha)
             with graph.stage(name), graph.scope(name):
-                x = _block(graph, x, width, made, 1 if place else first_stride, index > 0)
+                stride = 1 if place else first_stride
+                x = _block(graph, x, f"layer_{index + 2}", width, made, stride, index > 0)
             graph.end(name, x)
-            graph.end(f"layer_{index + 2}", x)
             width, index = made, index + 1
     with graph.stage("Conv_1"):
         # Narrower networks keep the width of the last layer.
@@ -36,11 +36,20 @@ def body(graph: Graph, x: Any, alpha: float) -> Any:
     return graph.end("Conv_1", x)
 
 
-def _block(graph: Graph, x: Any, width: int, made: int, stride: int, expands: bool) -> Any:
-    inside = graph.conv(x, "expand", 6 * width, 1) if expands else x
+def _block(
+    graph: Graph, x: Any, end: str, width: int, made: int, stride: int, expands: bool
+) -> Any:
+    """A block from narrow to wide to narrow; `end`: what slim calls its results."""
+    inside = x
+    if expands:
+        inside = graph.conv(x, "expand", 6 * width, 1)
+        graph.end(f"{end}/expansion_output", inside)
     inside = graph.depthwise(inside, "depthwise", 3, stride)
+    graph.end(f"{end}/depthwise_output", inside)
     inside = graph.conv(inside, "project", made, 1, activation=False)
-    return graph.sum([x, inside], "sum") if stride == 1 and width == made else inside
+    x = graph.sum([x, inside], "sum") if stride == 1 and width == made else inside
+    graph.end(f"{end}/output", x)
+    return graph.end(end, x)
 
 
 def _divisible(width: float) -> int:
@@ -81,7 +90,7 @@ MobileNetV2 = Application(
             "slim": Slim(
                 scaling="inception",
                 classes=1001,
-                style=Style(epsilon=1e-3, momentum=0.997, activation="relu6"),
+                style=Style(epsilon=1e-3, activation="relu6"),
                 root="MobilenetV2/",
                 prefer_average=True,
                 head=r"MobilenetV2/Logits/.*",
@@ -89,7 +98,7 @@ MobileNetV2 = Application(
             "keras": KerasH5(
                 scaling="inception",
                 classes=1000,
-                style=Style(epsilon=1e-3, momentum=0.999, activation="relu6"),
+                style=Style(epsilon=1e-3, activation="relu6"),
                 matrices=r"Logits\..*",
                 names=_keras_name,
                 head=r"(model_weights/)?predictions/.*",

@@ -13,7 +13,7 @@ import keras
 from keras_pretrained.applications.dialects import Slim
 from keras_pretrained.applications.graph import Graph, Padding, Style
 
-STYLE = Style(epsilon=1e-3, momentum=0.9997, norm="_bn")
+STYLE = Style(epsilon=1e-3, norm="_bn")
 """Of slim's and of Keras' networks alike."""
 
 CLASSIFIER = r"final_layer\.FC"
@@ -159,9 +159,13 @@ class _Building:
             x = x if count == 1 else self.graph.activation(x, "relu")
             name = f"{size}x{size}_{count}"
             x = self.graph.separable(
-                x, f"separable_{name}", self.filters, size, stride if count == 1 else 1
+                x,
+                f"separable_{name}",
+                self.filters,
+                size,
+                stride if count == 1 else 1,
+                norm=f"bn_sep_{name}",
             )
-            x = self.graph.norm(x, f"bn_sep_{name}")
         return x
 
     def _identity(self, state: int, stride: int) -> Any:

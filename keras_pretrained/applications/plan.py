@@ -60,6 +60,7 @@ class Plan:
     scaling: str | None
     classifier_activation: str | None
     keep_statistics: bool
+    norm_momentum: float
     trainable_from: Depth
     preset: str | None = None
     folded: bool = False
@@ -81,6 +82,7 @@ class Plan:
             "scaling": self.scaling,
             "classifier_activation": self.classifier_activation,
             "keep_statistics": self.keep_statistics,
+            "norm_momentum": self.norm_momentum,
             "preset": self.preset,
             "folded": self.folded,
         }

@@ -67,7 +67,7 @@ def _application(depth: int) -> Application:
     form = Torchvision(
         scaling="torch",
         classes=1000,
-        style=Style(epsilon=1e-5, momentum=0.9),
+        style=Style(epsilon=1e-5),
         knobs={"units": _UNITS[depth], "bottleneck": depth not in _BASIC},
         matrices="fc",
         head=r"fc\..*",

@@ -66,7 +66,7 @@ def _application(depth: int) -> Application:
     slim = Slim(
         scaling="vgg",
         classes=1000,
-        style=Style(epsilon=1e-5, momentum=0.997),
+        style=Style(epsilon=1e-5),
         knobs={"units": _UNITS[depth], "pool": "same"},
         root=root,
         head=rf"{root}logits/.*",
@@ -74,7 +74,7 @@ def _application(depth: int) -> Application:
     keras = KerasH5(
         scaling="caffe",
         classes=1000,
-        style=Style(epsilon=1.001e-5, momentum=0.99, norm_bias=True),
+        style=Style(epsilon=1.001e-5, norm_bias=True),
         knobs={"units": _UNITS[depth], "pool": 1},
         matrices="logits",
         names=_keras_names,

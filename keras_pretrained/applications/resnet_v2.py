@@ -74,7 +74,7 @@ def _application(depth: int) -> Application:
     slim = Slim(
         scaling="inception",
         classes=1001,
-        style=Style(epsilon=1e-5, momentum=0.997),
+        style=Style(epsilon=1e-5),
         knobs={"units": _UNITS[depth], "pool": "same"},
         root=root,
         head=rf"{root}logits/.*",
@@ -82,7 +82,7 @@ def _application(depth: int) -> Application:
     keras = KerasH5(
         scaling="inception",
         classes=1000,
-        style=Style(epsilon=1.001e-5, momentum=0.99),
+        style=Style(epsilon=1.001e-5),
         knobs={"units": _UNITS[depth], "pool": 1},
         matrices="logits",
         names=_keras_name,

@@ -106,7 +106,7 @@ def _application(depth: int) -> Application:
     dialects["torchvision"] = _TorchvisionVGG(
         scaling="torch",
         classes=1000,
-        style=Style(epsilon=1e-5, momentum=0.9, norm_bias=True),
+        style=Style(epsilon=1e-5, norm_bias=True),
         knobs=knobs,
         matrices=r"fc\d",
         convolutions=convolutions,

@@ -32,7 +32,7 @@ def body(graph: Graph, x: Any) -> Any:
     with graph.stage("block14"):
         for number, width in ((1, 1536), (2, 2048)):
             name = f"block14_sepconv{number}"
-            x = graph.norm(graph.separable(x, name, width, 3), f"{name}_bn")
+            x = graph.separable(x, name, width, 3, norm=f"{name}_bn")
             x = graph.activation(x, f"{name}_act")
     return graph.end("block14", x)
 
@@ -57,7 +57,7 @@ def _strided(graph: Graph, x: Any, name: str, widths: tuple[int, int], rectified
 
 def _normed(graph: Graph, x: Any, name: str, width: int, rectified: bool = True) -> Any:
     x = graph.activation(x, f"{name}_act") if rectified else x
-    return graph.norm(graph.separable(x, name, width, 3), f"{name}_bn")
+    return graph.separable(x, name, width, 3, norm=f"{name}_bn")
 
 
 def head(graph: Graph, x: Any, classes: int) -> Any:
@@ -84,7 +84,7 @@ Xception = Application(
             "keras": KerasH5(
                 scaling="inception",
                 classes=1000,
-                style=Style(epsilon=1e-3, momentum=0.99),
+                style=Style(epsilon=1e-3),
                 matrices="logits",
                 names=_name,
                 head=r"(model_weights/)?predictions/.*",

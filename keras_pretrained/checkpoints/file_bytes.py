@@ -8,6 +8,7 @@ import stat
 from collections.abc import Sequence
 from math import prod
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -21,6 +22,22 @@ MAX_DIMENSIONS = 32
 def _open_at_once(path: str, flags: int) -> int:
     """Opens without waiting, should the file have become a pipe since it was looked at."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Opens a file for reading, and nothing that is no file.
+
+    Raises:
+        CheckpointError: it is no regular file (a pipe would block).
+        OSError: it cannot be opened.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise CheckpointError(f"{str(path)!r} is not a regular file.")
+    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 - the caller closes it
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise CheckpointError(f"{str(path)!r} is not a regular file.")
+    return file
 
 
 class FileBytes:
@@ -42,12 +59,8 @@ class FileBytes:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            if not stat.S_ISREG(path.stat().st_mode):
-                raise CheckpointError(f"{str(path)!r} is not a regular file.")
-            with open(path, "rb", opener=_open_at_once) as file:
+            with open_regular(path) as file:
                 self._identity: os.stat_result | None = os.fstat(file.fileno())
-                if not stat.S_ISREG(self._identity.st_mode):
-                    raise CheckpointError(f"{str(path)!r} is not a regular file.")
                 self.size = self._identity.st_size
                 self.buffer: mmap.mmap | bytes = (
                     mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self.size else b""

@@ -19,7 +19,7 @@ def write_checkpoint(
     Args:
         path: the file to write; for `"tf-bundle"` the prefix of its files.
         tensors: name -> array; for `"torch"` also what else `write_torch` takes.
-        container: `"safetensors"`, `"torch"` or `"tf-bundle"`.
+        container: `"safetensors"`, `"torch"`, `"tf-bundle"` or `"hdf5"`.
 
     Returns:
         The path, as `open_checkpoint` takes it.
@@ -36,6 +36,11 @@ def write_checkpoint(
         return write_tf_bundle(path, tensors)
     if container == "torch":
         return write_torch(path, tensors)
+    if container == "hdf5":
+        from keras_pretrained.checkpoints.hdf5_writer import write_hdf5
+
+        return write_hdf5(path, tensors)
     raise ValueError(
-        f"Cannot write the container {container!r}. Expected 'safetensors', 'torch' or 'tf-bundle'."
+        f"Cannot write the container {container!r}. Expected 'safetensors', 'torch', 'tf-bundle' "
+        "or 'hdf5'."
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_pretrained.export.interface import Port
 
-_TEXT_INPUTS = ("token_ids", "segment_ids", "padding_mask")
+_TEXT_INPUTS = ("token_ids", "segment_ids", "padding_mask", "character_ids")
 Axes = tuple[int | str, ...]
 BATCH = "batch"
 

@@ -23,6 +23,7 @@ from keras_pretrained.export.requirements import (
 from keras_pretrained.export.saved_model import write_network
 from keras_pretrained.export.staging import staged
 from keras_pretrained.export.texts import wiring
+from keras_pretrained.layers.blocks.distinct import fixed_shapes
 
 KIND = "LiteRT file"
 _NEEDED = ("ai_edge_litert",)
@@ -67,7 +68,8 @@ def to_litert(
     with staged(path, KIND, overwrite, Path.is_file) as (target, artefact):
         checks = checks_on_ids(wired, inputs, tolerance)
         with tempfile.TemporaryDirectory(dir=artefact.parent) as folder:
-            write_network(wired.network, folder)
+            with fixed_shapes():
+                write_network(wired.network, folder)
             artefact.write_bytes(_converted(folder, target))
         run = _runner(artefact, target)
         difference = max(check.run(f"{KIND} {target}", run) for check in checks)

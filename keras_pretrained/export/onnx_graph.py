@@ -19,6 +19,7 @@ from keras_pretrained.export.tracing import (
     traced,
     traced_without_weights,
 )
+from keras_pretrained.layers.blocks.distinct import fixed_shapes
 
 
 def convert(interface: Interface, opset: int) -> Any:
@@ -28,10 +29,11 @@ def convert(interface: Interface, opset: int) -> Any:
     works and are put in afterwards, under their Keras paths. A few operations are only
     converted with constant weights; for these the weights are part of the graph from the start.
     """
-    try:
-        proto = _converted(*traced_without_weights(interface), opset)
-    except Exception:
-        proto = _converted(traced(interface), [tensor_specs(interface.inputs)], opset)
+    with fixed_shapes():
+        try:
+            proto = _converted(*traced_without_weights(interface), opset)
+        except Exception:
+            proto = _converted(traced(interface), [tensor_specs(interface.inputs)], opset)
     _put_weights(proto.graph, interface)
     return proto
 

@@ -215,7 +215,7 @@ def _tables(interface: Interface) -> list[Any]:
     return [
         value
         for layer in interface.layers()
-        for value in vars(layer).values()
+        for value in (*vars(layer).values(), *getattr(layer, "saved_resources", ()))
         if isinstance(value, TrackableResource)
     ]
 

@@ -147,6 +147,9 @@ class _Rewiring:
             return operation(*args, **kwargs)
         if functional(operation) is not None:
             return self.run(functional(operation), args[0])
+        if len(texts) < len(keras.tree.flatten(args)):
+            # Lengths beside the texts: no tokenizer takes those from a caller.
+            raise _Impossible
         if not isinstance(operation, TextEncoder):
             if any(id(tensor) in map(id, self.tokenized) for tensor in texts):
                 raise _Impossible
@@ -194,13 +197,14 @@ def _front_of_ids(given: Interface) -> TextFront | None:
             if not isinstance(node.operation, TextEncoder):
                 continue
             ids = node.arguments.args[0]
-            ids = dict(ids) if isinstance(ids, Mapping) else {"token_ids": ids}
+            main = node.operation.input_names[0]
+            ids = dict(ids) if isinstance(ids, Mapping) else {main: ids}
             if not all(id(tensor) in names for tensor in ids.values()):
                 return None
             ports = {key: names[id(tensor)] for key, tensor in ids.items()}
             if not node.operation.has_tokenizer or node.operation.tokenizer.runs_in_python:
                 return None
-            length = ports["token_ids"].shape[1]
+            length = ports[main].shape[1]
             taken = {key: port.name for key, port in ports.items()}
             fronts.append(TextFront(node.operation, (TEXTS,), taken, length))
     if not fronts or any(port.name == TEXTS for port in given.inputs):

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from keras_pretrained.export.interface import Interface, Port
+from keras_pretrained.layers.blocks.row_cache import without_caches
 
 WEIGHT_PREFIX = "keras_weight_"
 
@@ -64,7 +65,8 @@ def _trace(call: Callable[..., dict[str, Any]], signature: list[Any]) -> Any:
         return {name: tf.identity(value, name=name) for name, value in outputs.items()}
 
     function = tf.function(run, input_signature=signature, autograph=False)
-    function.get_concrete_function()
+    with without_caches():
+        function.get_concrete_function()
     return function
 
 

@@ -7,16 +7,20 @@ from keras_pretrained.layers.albert import AlbertEncoder
 from keras_pretrained.layers.bert import BertEncoder
 from keras_pretrained.layers.distilbert import DistilBertEncoder
 from keras_pretrained.layers.electra import ElectraEncoder
+from keras_pretrained.layers.elmo import ElmoEmbedding
 from keras_pretrained.layers.frozen_backbone import FrozenBackbone
 from keras_pretrained.layers.gpt2 import GPT2Decoder
 from keras_pretrained.layers.roberta import RobertaEncoder
+from keras_pretrained.layers.word_embedding import WordEmbedding
 
 __all__ = [
     "AlbertEncoder",
     "BertEncoder",
     "DistilBertEncoder",
     "ElectraEncoder",
+    "ElmoEmbedding",
     "FrozenBackbone",
     "GPT2Decoder",
     "RobertaEncoder",
+    "WordEmbedding",
 ]

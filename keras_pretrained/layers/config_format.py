@@ -18,7 +18,8 @@ _LIMITS = {"num_layers": 1000}
 _LIMIT = 2**31
 
 
-def _check_size(name: str, value: Any, origin: str) -> None:
+def check_size(name: str, value: Any, origin: str) -> None:
+    """Raises ValueError when a file gives a size that no network has."""
     limit = _LIMITS.get(name, _LIMIT)
     if type(value) not in (int, float) or not 0 <= value <= limit:
         raise ValueError(
@@ -89,7 +90,7 @@ class ConfigFormat:
         # Some published files say null where they mean the default.
         sizes = {name: value for name, value in sizes.items() if value is not None}
         for name, value in sizes.items():
-            _check_size(name, value, origin)
+            check_size(name, value, origin)
         return {**sizes, "activation": activation}
 
     def write(self, architecture: Mapping[str, Any], dialect: str) -> dict[str, Any]:

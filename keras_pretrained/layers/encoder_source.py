@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from keras_pretrained.checkpoints import Checkpoint, CheckpointError, open_checkpoint
 from keras_pretrained.layers.config_format import ConfigFormat
@@ -21,6 +22,8 @@ from keras_pretrained.presets import (
 )
 from keras_pretrained.tokenizers import ByteLevelBPETokenizer
 from keras_pretrained.weights import WeightMap, WeightsError, select_map
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,34 @@ class Source:
     folder: Path | None = None
     lowercase: bool | None = None
     preset: str | None = None
+
+
+def checked_architecture(made: type[Made], sizes: Mapping[str, Any], layer: str) -> Made:
+    """The architecture with these sizes.
+
+    Args:
+        made: its class, a dataclass.
+        sizes: entry -> value.
+        layer: the layer's class, for the message.
+
+    Raises:
+        ValueError: entries are missing or unknown; the message lists all of them.
+    """
+    fields = dataclasses.fields(made)  # type: ignore[arg-type]
+    names = [each.name for each in fields]
+    missing = [
+        each.name
+        for each in fields
+        if each.default is dataclasses.MISSING and each.name not in sizes
+    ]
+    unknown = [name for name in sizes if name not in names]
+    if missing or unknown:
+        raise ValueError(
+            f"A {layer} needs a `source` (a preset name or a path), or an `architecture` with all "
+            f"of its sizes. Expected entries: {', '.join(names)}. "
+            f"Missing: {', '.join(missing) or 'none'}. Unknown: {', '.join(unknown) or 'none'}."
+        )
+    return made(**sizes)
 
 
 def find_source(

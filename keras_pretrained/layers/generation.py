@@ -89,7 +89,8 @@ class Generating:
         Args:
             prompts: one text, a list of texts, or ids (batch, length).
             max_new_tokens: how many tokens to add at most. One program is compiled for each
-                number, size of batch and bucket of prompt lengths (16, 32, 64, ...).
+                number, size of batch and bucket of prompt lengths (16, 32, 64, ...), by XLA unless
+                the layer was made with `jit_compile=False`.
             temperature: divides the logits; 0 or None takes the most likely token (greedy).
             top_k: only the k most likely tokens can be chosen.
             top_p: only the most likely tokens that together have at least this probability can be.
@@ -200,7 +201,8 @@ def _compiled(decoder: Any, sampling: Sampling, count: int) -> Callable[..., Any
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(run, autograph=False)
+        compiled = decoder.jit_compile is not False
+        return tf.function(run, autograph=False, jit_compile=compiled)
     import jax
 
     variables = list(decoder.variables)

@@ -16,8 +16,11 @@ def holds_strings(inputs: Any) -> bool:
     return any(_is_string_tensor(each) for each in _sides(inputs))
 
 
-def with_string_tensors(inputs: Any, layer_name: str) -> Any:
+def with_string_tensors(inputs: Any, layer_name: str, words: bool = False) -> Any:
     """Python and NumPy strings as tensors; all other inputs as they are.
+
+    Args:
+        words: whether texts may be split: lists of lists of words, which are filled up with `""`.
 
     Raises:
         ValueError: strings on a backend that has none.
@@ -28,6 +31,8 @@ def with_string_tensors(inputs: Any, layer_name: str) -> Any:
     check_backend(layer_name)
     if isinstance(inputs, tuple):
         return tuple(side.strings for side in read_pair(inputs, is_split=False))
+    if words and _is_nested(inputs):
+        return _padded_words(inputs)
     return read_texts(inputs, is_split=False).strings
 
 
@@ -42,8 +47,11 @@ def check_backend(layer_name: str) -> None:
         )
 
 
-def checked_strings(inputs: Any, layer_name: str) -> tuple[Any, ...]:
+def checked_strings(inputs: Any, layer_name: str, words: bool = False) -> tuple[Any, ...]:
     """One string tensor or a pair, each `(batch,)` or `(batch, 1)`.
+
+    Args:
+        words: whether one tensor `(batch, words)` of split texts is good too.
 
     Raises:
         ValueError: another rank, or more than a pair.
@@ -56,6 +64,8 @@ def checked_strings(inputs: Any, layer_name: str) -> tuple[Any, ...]:
             f"Layer {layer_name!r} takes one string tensor, or a pair (first, second) of two. "
             f"Received: {len(sides)} inputs{', not all of them strings' if wrong else ''}."
         )
+    if words and len(sides) == 1 and is_split(sides[0]):
+        return tuple(sides)
     for side in sides:
         shape = tuple(side.shape)
         if len(shape) != 1 and shape[1:] != (1,):
@@ -64,6 +74,11 @@ def checked_strings(inputs: Any, layer_name: str) -> tuple[Any, ...]:
                 f'`keras.Input((), dtype="string")` gives them. Received: shape {shape}'
             )
     return tuple(sides)
+
+
+def is_split(strings: Any) -> bool:
+    """Whether a string tensor holds words, `(batch, words)`; `(batch, 1)` holds texts."""
+    return len(strings.shape) == 2 and strings.shape[1] != 1
 
 
 def turn_whole_step_compilation_off(placeholders: Sequence[Any]) -> None:
@@ -90,6 +105,23 @@ def _sides(inputs: Any) -> Sequence[Any]:
 def _is_string_tensor(value: Any) -> bool:
     dtype = getattr(value, "dtype", None)
     return getattr(dtype, "name", dtype) == "string"
+
+
+def _is_nested(inputs: Any) -> bool:
+    """Whether Python's or NumPy's strings are words of texts that were split."""
+    if isinstance(inputs, np.ndarray):
+        return inputs.ndim == 2 and inputs.shape[1] != 1
+    return isinstance(inputs, list) and any(isinstance(each, list | tuple) for each in inputs)
+
+
+def _padded_words(inputs: Any) -> Any:
+    import tensorflow as tf
+
+    texts = read_texts(inputs, is_split=True)
+    ragged = tf.RaggedTensor.from_row_splits(texts.strings, texts.row_splits)
+    # One word a text would be taken for texts.
+    width = tf.maximum(ragged.bounding_shape(axis=1), 2)
+    return ragged.to_tensor("", shape=tf.stack([-1, tf.cast(width, tf.int32)]))
 
 
 def _holds_python_strings(inputs: Any) -> bool:

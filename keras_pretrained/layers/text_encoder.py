@@ -39,6 +39,7 @@ class TextEncoder(PretrainedLayer):
 
     Attributes:
         tokenizer_class: of the family's tokenizer.
+        takes_words: whether texts may be split: strings of shape (batch, words).
 
     Args:
         jit_compile: whether a model on strings, which cannot be compiled as a whole, runs this
@@ -48,6 +49,7 @@ class TextEncoder(PretrainedLayer):
     """
 
     tokenizer_class: ClassVar[type[Tokenizer]]
+    takes_words: ClassVar[bool] = False
 
     def __init__(self, *, jit_compile: bool | str = "auto", **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -78,29 +80,42 @@ class TextEncoder(PretrainedLayer):
                 f"hidden_layers=-1. Received: hidden_layers={hidden_layers!r}"
             )
         self._last = num_layers
-        self.mix = (
-            ScalarMix(dtype=self.dtype_policy, name="mix") if hidden_layers == "mix" else None
-        )
+        self.mix = self.new_mix("mix") if hidden_layers == "mix" else None
         if pooling == "pooler":
             self.use_heads()
         self.supports_masking = True
         self._features_called = False
         self._compiled_parts = CompiledParts()
 
+    def new_mix(self, name: str) -> ScalarMix:
+        """The mix of hidden states that `hidden_layers="mix"` asks for."""
+        return ScalarMix(dtype=self.dtype_policy, name=name)
+
     # --- running ----------------------------------------------------------------------------
+
+    def holds_texts(self, inputs: Any) -> bool:
+        """Whether inputs are to be tokenized."""
+        return holds_strings(inputs)
+
+    def texts_of(self, inputs: Any) -> tuple[Any, ...]:
+        """What `tokenize_inputs` takes of inputs that are to be tokenized, checked."""
+        return checked_strings(inputs, self.name, self.takes_words)
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Runs the layer on texts or ids; the texts may be plain Python strings."""
-        return super().__call__(with_string_tensors(inputs, self.name), *args, **kwargs)
+        tensors = with_string_tensors(inputs, self.name, self.takes_words)
+        return super().__call__(tensors, *args, **kwargs)
 
     def call(self, inputs: Any, training: bool | None = None, features: bool = False) -> Any:
-        if not holds_strings(inputs):
+        if not self.holds_texts(inputs):
             return super().call(inputs, training=training, features=features)
-        ids = self.tokenize_inputs(checked_strings(inputs, self.name))
+        ids = self.tokenize_inputs(self.texts_of(inputs))
         result = self._call_on_ids(ids, training=bool(training), features=features)
         if self.pooling is None and not features:
             # Keras would ask for the mask of the strings, which only the ids have.
-            result._keras_mask = keras.ops.cast(ids["padding_mask"], "bool")
+            mask = keras.ops.cast(ids["padding_mask"], "bool")
+            for output in keras.tree.flatten(result):
+                output._keras_mask = mask
         return result
 
     def _call_on_ids(self, ids: State, training: bool, features: bool) -> Any:
@@ -221,7 +236,7 @@ class TextEncoder(PretrainedLayer):
         return found
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        if self.pooling is not None or self._features_called or holds_strings(inputs):
+        if self.pooling is not None or self._features_called or self.holds_texts(inputs):
             return None
         given = inputs if isinstance(inputs, Mapping) else {"token_ids": inputs}
         mask = given.get("padding_mask")
@@ -256,10 +271,10 @@ class TextEncoder(PretrainedLayer):
         self, inputs: Any, training: bool | None = None, features: bool = False
     ) -> Any:
         # A symbolic call must fail on wrong inputs as a real one does.
-        if holds_strings(inputs):
+        if self.holds_texts(inputs):
             batch, length = self._checked_texts(inputs), None
         else:
-            batch, length = self.begin(inputs)["token_ids"].shape
+            batch, length = self.begin(inputs)["padding_mask"].shape
         self.remember_caller()
         self._features_called = features
         if features:
@@ -270,7 +285,7 @@ class TextEncoder(PretrainedLayer):
 
     def _checked_texts(self, inputs: Any) -> int | None:
         """The batch size of string placeholders."""
-        sides = checked_strings(inputs, self.name)
+        sides = self.texts_of(inputs)
         if self._tokenizer_config is None:
             _ = self.tokenizer  # Says that there is none. From a configuration it comes later.
         turn_whole_step_compilation_off(sides)

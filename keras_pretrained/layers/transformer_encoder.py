@@ -18,7 +18,12 @@ from keras_pretrained.layers.blocks.block import Dense
 from keras_pretrained.layers.blocks.embedding import Embeddings
 from keras_pretrained.layers.blocks.transformer import ACTIVATIONS, TransformerBlock
 from keras_pretrained.layers.depth import Depth, Stage, StageCall, State
-from keras_pretrained.layers.encoder_source import Source, SourceReader, find_source
+from keras_pretrained.layers.encoder_source import (
+    Source,
+    SourceReader,
+    checked_architecture,
+    find_source,
+)
 from keras_pretrained.layers.text_encoder import HiddenLayers, TextEncoder
 from keras_pretrained.tokenizers import Tokenizer
 
@@ -118,7 +123,9 @@ class TransformerEncoder(TextEncoder):
         if isinstance(changes, EncoderArchitecture):
             changes = dataclasses.asdict(changes)
         found = find_source(self.reader, source, weights, dialect, changes)
-        self.architecture = self._checked_architecture(found.architecture)
+        self.architecture = checked_architecture(
+            self.architecture_class, found.architecture, type(self).__name__
+        )
         self.preset = found.preset if found.preset is not None else preset
         self.max_length = self._checked_length(max_length)
         self.configure_outputs(self.architecture.num_layers, pooling, hidden_layers)
@@ -309,21 +316,3 @@ class TransformerEncoder(TextEncoder):
             "max_length": self.max_length,
             "tokenizer": self._tokenizer_config,
         }
-
-    def _checked_architecture(self, sizes: Mapping[str, Any]) -> EncoderArchitecture:
-        fields = dataclasses.fields(self.architecture_class)
-        names = [field.name for field in fields]
-        missing = [
-            field.name
-            for field in fields
-            if field.default is dataclasses.MISSING and field.name not in sizes
-        ]
-        unknown = [name for name in sizes if name not in names]
-        if missing or unknown:
-            raise ValueError(
-                f"A {type(self).__name__} needs a `source` (a preset name or a path), or an "
-                f"`architecture` with all of its sizes. Expected entries: {', '.join(names)}. "
-                f"Missing: {', '.join(missing) or 'none'}. "
-                f"Unknown: {', '.join(unknown) or 'none'}."
-            )
-        return self.architecture_class(**sizes)

@@ -18,6 +18,7 @@ NETWORKS: list[tuple[str, dict[str, Any]]] = [
     ("MobileNetV1", {"alpha": 0.25}),
     ("VGG11", {"batch_norm": True, "include_top": False}),
     ("ResNetV2_50", {"dialect": "keras"}),
+    ("Xception", {}),
 ]
 
 

@@ -1,4 +1,4 @@
-"""NASNet-A and PNASNet-5: ports and Keras compute what they must; the published files are accounted for.
+"""NASNet-A and PNASNet-5: ports and Keras compute what they must; all of a file is accounted for.
 
 The networks are narrow here. Those of published width are compared in test_slim_fixtures.py and
 test_keras_applications.py.
@@ -32,6 +32,10 @@ NARROW = {
     "nasnet_a": nasnet_a("NASNetMobile", 64, "", channels=6, filters=8, cells=12, skips=False),
     "pnasnet_5": pnasnet_5("PNASNetLarge", 44, "", channels=6, filters=8, cells=12),
 }
+SHORT = {
+    "nasnet_a": nasnet_a("NASNetMobile", 64, "", channels=6, filters=8, cells=3, skips=False),
+    "pnasnet_5": pnasnet_5("PNASNetLarge", 44, "", channels=6, filters=8, cells=3),
+}
 LOGITS = {"preprocessing": False, "classifier_activation": None}
 
 
@@ -57,8 +61,14 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             held[f"aux_7/aux_logits/{name}"] = np.ones(shape, "float32")
         held["aux_7/aux_logits/FC/biases/ExponentialMovingAverage"] = np.ones(5, "float32")
         held["global_step"] = np.int64(1)
-        paths[network] = write_checkpoint(folder / network / "model.ckpt", held, "tf-bundle")
+        paths[network] = write_checkpoint(folder / f"{network}.ckpt", held, "tf-bundle")
     return paths
+
+
+@pytest.fixture(scope="module")
+def models(checkpoints: dict[str, Path]) -> dict[str, Any]:
+    """Network -> its model, loaded."""
+    return {name: NARROW[name](path, **LOGITS) for name, path in checkpoints.items()}
 
 
 AUXILIARY = {
@@ -73,15 +83,10 @@ AUXILIARY = {
 
 @pytest.mark.parity
 @pytest.mark.parametrize("network", NARROW)
-@pytest.mark.parametrize("known_size", [True, False])
-def test_every_cell_equals_the_port(
-    network: str, known_size: bool, checkpoints: dict[str, Path], parity: Record
-) -> None:
+def test_every_cell_equals_the_port(network: str, models: dict[str, Any], parity: Record) -> None:
     with np.load(GOLDENS / f"{network}.npz") as stored:
         golden = dict(stored)
-    size = int(golden["size"]) if known_size else None
-    model = NARROW[network](checkpoints[network], input_shape=(size, size, 3), **LOGITS)
-    found = model.features(slim_values.images(int(golden["size"])))
+    found = models[network].features(slim_values.images(int(golden["size"])))
     measured = parity(f"nasnet/slim-{network.replace('_', '-')}")
     spread = np.abs(golden["logits"]).max()
     measured.close("logits", found["logits"] / spread, golden["logits"] / spread)
@@ -93,8 +98,10 @@ def test_every_cell_equals_the_port(
         measured.close("cells", ours / spread, expected / spread)
 
 
-def test_what_else_the_published_files_hold(checkpoints: dict[str, Path]) -> None:
-    report = NARROW["nasnet_a"](checkpoints["nasnet_a"], **LOGITS).load_report
+def test_what_else_the_published_files_hold(
+    models: dict[str, Any], checkpoints: dict[str, Path]
+) -> None:
+    report = models["nasnet_a"].load_report
     names = set(tensors("nasnet_a"))
     assert len(report.loaded) == len(names) == 1126
     assert set(open_checkpoint(checkpoints["nasnet_a"])) == names | set(report.ignored)
@@ -110,10 +117,9 @@ def test_what_else_the_published_files_hold(checkpoints: dict[str, Path]) -> Non
 
 @pytest.mark.parametrize("network", NARROW)
 def test_weights_are_written_back_bit_by_bit(
-    network: str, checkpoints: dict[str, Path], tmp_path: Path
+    network: str, models: dict[str, Any], tmp_path: Path
 ) -> None:
-    model = NARROW[network](checkpoints[network])
-    written = open_checkpoint(model.save_weights_as(tmp_path / "again.ckpt"))
+    written = open_checkpoint(models[network].save_weights_as(tmp_path / "again.ckpt"))
     expected = tensors(network)
     assert set(written) == set(expected)
     for name, value in expected.items():
@@ -121,16 +127,17 @@ def test_weights_are_written_back_bit_by_bit(
         assert (read.shape, read.tobytes()) == (value.shape, value.tobytes()), name
 
 
-# With 37 and 19 rows behind the first convolution and the first cell, or with even numbers.
 @pytest.mark.parity
-@pytest.mark.parametrize(("skips", "size"), [(True, 75), (False, 66)])
-def test_files_of_keras(skips: bool, size: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("blocks", "skips", "known_size"), [(2, True, True), (1, False, False)])
+def test_files_of_keras(blocks: int, skips: bool, known_size: bool, tmp_path: Path) -> None:
+    # Feature maps have 37, 19, 10 and 5 rows, where the border is another for even numbers.
+    size = 75
     keras.backend.clear_session()
     reference = with_values(
         NASNet(
             input_shape=(size, size, 3),
             penultimate_filters=24 * 8,
-            num_blocks=2,
+            num_blocks=blocks,
             stem_block_filters=6,
             skip_reduction=skips,
             weights=None,
@@ -140,47 +147,53 @@ def test_files_of_keras(skips: bool, size: int, tmp_path: Path) -> None:
     )
     path = tmp_path / "NASNet-narrow.h5"
     write_h5(reference, path, counted_from=3)
-    narrow = nasnet_a("NASNetLarge", 75, "", channels=6, filters=8, cells=6, skips=skips)
-    model = narrow(path, input_shape=(size, size, 3), **LOGITS)
+    narrow = nasnet_a("NASNetLarge", size, "", channels=6, filters=8, cells=3 * blocks, skips=skips)
+    # Keras itself knows the border of maps of a known size only.
+    side = size if known_size else None
+    model = narrow(path, input_shape=(side, side, 3), **LOGITS)
     assert not model.load_report.ignored
     assert len(model.load_report.loaded) == len(reference.weights)
     cells = {
         "stem": "reduction_concat_stem_2",
         "cell_0": "normal_concat_0",
-        "cell_1": "normal_concat_1",
-        "reduction_cell_0": "reduction_concat_reduce_2",
-        "cell_2": "normal_concat_3",
-        "reduction_cell_1": "reduction_concat_reduce_4",
-        "cell_5": "normal_concat_6",
+        "reduction_cell_0": f"reduction_concat_reduce_{blocks}",
+        f"cell_{blocks}": f"normal_concat_{blocks + 1}",
+        "reduction_cell_1": f"reduction_concat_reduce_{2 * blocks}",
+        f"cell_{3 * blocks - 1}": f"normal_concat_{3 * blocks}",
     }
     outputs = {ours: reference.get_layer(theirs).output for ours, theirs in cells.items()}
     outputs["logits"] = reference.output
     images = np.random.default_rng(0).uniform(-1, 1, (2, size, size, 3)).astype("float32")
     expected = keras.Model(reference.input, outputs)(images)
     found = model.features(images)
-    # Keras knows the border of maps of a known size only; ours is right for any.
-    anywhere = narrow(path, input_shape=(None, None, 3), **LOGITS).features(images)
     for name, value in expected.items():
         spread = float(np.abs(value).max())
         np.testing.assert_allclose(found[name], value, atol=2e-5 * spread, err_msg=name)
-        np.testing.assert_allclose(anywhere[name], value, atol=2e-5 * spread, err_msg=name)
 
 
-def test_borders_of_publishers_differ(tmp_path: Path) -> None:
+def test_borders_of_publishers_differ() -> None:
     """The same weights compute other numbers: a file must not be read for the wrong publisher."""
+    options = {"include_top": False, "pooling": "avg", "preprocessing": False}
+    slim, of_keras = (
+        SHORT["nasnet_a"](None, dialect=form, **options) for form in ("slim", "keras")
+    )
+    of_keras.set_weights(slim.get_weights())
     images = slim_values.images(64)
-    results = []
-    path = write_checkpoint(tmp_path / "model.ckpt", tensors("nasnet_a"), "tf-bundle")
-    for form in ("slim", "keras"):
-        model = NARROW["nasnet_a"](path, include_top=False, pooling="avg", preprocessing=False)
-        if form == "keras":
-            other = NARROW["nasnet_a"](
-                None, include_top=False, pooling="avg", preprocessing=False, dialect="keras"
-            )
-            other.set_weights(model.get_weights())
-            model = other
-        results.append(np.asarray(model(images)))
-    assert np.abs(results[0] - results[1]).max() > 1e-3 * np.abs(results[0]).max()
+    ours, theirs = slim(images), of_keras(images)
+    assert np.abs(ours - theirs).max() > 1e-3 * np.abs(ours).max()
+
+
+@pytest.mark.parametrize("network", SHORT)
+def test_normalisations_fold_into_separable_convolutions(network: str) -> None:
+    model = with_values(SHORT[network](None, **LOGITS))
+    folded = applications.fold_batch_norm(model)
+    left = {layer.name for layer in folded.layers if "Normalization" in type(layer).__name__}
+    # Those behind two convolutions side by side stay.
+    assert {name.rpartition(".")[2] for name in left} == {"final_path_bn"}
+    images = slim_values.images(SHORT[network].network.size)
+    expected = model(images)
+    spread = float(np.abs(expected).max())
+    np.testing.assert_allclose(folded(images), expected, atol=2e-5 * spread)
 
 
 @pytest.mark.parametrize("shape", [(5, 8), (7, 7), (1, 2), (6, 3)])
@@ -205,63 +218,46 @@ def test_a_window_that_leaves_pixels_out_has_no_border() -> None:
         ZeroBorder(2, 3)
 
 
-def test_stages_are_the_published_cells() -> None:
-    names = [stage.name for stage in NARROW["nasnet_a"](None).stages]
+def test_stages_are_the_published_cells(models: dict[str, Any]) -> None:
     cells = [f"cell_{index}" for index in range(12)]
+    assert [stage.name for stage in models["pnasnet_5"].stages] == ["stem", *cells, "logits"]
     cells[4:4], cells[9:9] = ["reduction_cell_0"], ["reduction_cell_1"]
-    assert names == ["stem", *cells, "logits"]
-    model = NARROW["pnasnet_5"](None, trainable_from="cell_3", include_top=False)
-    assert [stage.name for stage in model.stages] == ["stem", *(f"cell_{i}" for i in range(12))]
-    trained = {variable.path.partition(".")[0] for variable in model.trainable_variables}
-    assert trained == {f"cell_{index}" for index in range(3, 12)}
+    assert [stage.name for stage in models["nasnet_a"].stages] == ["stem", *cells, "logits"]
 
 
-@pytest.mark.parametrize("network", NARROW)
-@pytest.mark.parametrize("depth", ["cell_0", "cell_5", "logits"])
+@pytest.mark.parametrize(("network", "depth"), [("nasnet_a", "cell_4"), ("pnasnet_5", "cell_1")])
 def test_prefix_and_suffix_equal_the_whole(
-    network: str, depth: str, checkpoints: dict[str, Path]
+    network: str, depth: str, models: dict[str, Any]
 ) -> None:
-    model = NARROW[network](checkpoints[network], trainable_from=depth, **LOGITS)
+    model = models[network]
+    model.trainable_from = depth
     prefix, suffix = model.split()
+    # A cell reads the two below, and both are on this side of the border or on that.
+    names = [stage.name for stage in model.stages]
+    behind = names[names.index(depth) :]
+    trained = {variable.path.partition(".")[0] for variable in model.trainable_variables}
+    assert trained == {name.replace("logits", "final_layer") for name in behind}
     images = slim_values.images(NARROW[network].network.size)
-    assert not prefix.trainable_variables
     np.testing.assert_allclose(suffix(prefix(images)), model(images), rtol=1e-5, atol=1e-5)
+    model.trainable_from = 0
 
 
-def test_images_of_the_smallest_size() -> None:
-    for network in NARROW.values():
-        model = network(None, include_top=False, input_shape=(32, 32, 3))
-        assert model.output_shape == (None, 1, 1, model.output_shape[-1])
-        with pytest.raises(ValueError, match="at least 32 pixels"):
-            network(None, include_top=False, input_shape=(31, 32, 3))
+def test_small_images_and_odd_widths() -> None:
+    """PNASNet-5 mobile has 13 filters in the lowest cell, and 27 in the next one, of two paths."""
+    narrow = pnasnet_5("PNASNetMobile", 64, "", channels=6, filters=54, cells=3)
+    model = narrow(None, include_top=False, input_shape=(32, 32, 3))
+    assert model.output_shape == (None, 1, 1, 5 * 4 * 54)
+    names = ("cell_stem_0.1x1", "cell_stem_1.path1_conv", "cell_stem_1.path2_conv")
+    assert [model.get_layer(name).filters for name in names] == [13, 13, 14]
+    with pytest.raises(ValueError, match="at least 32 pixels"):
+        narrow(None, include_top=False, input_shape=(31, 32, 3))
 
 
-@pytest.mark.parametrize(
-    ("given", "wanted"), [("pnasnet_5", "nasnet_a"), ("nasnet_a", "pnasnet_5")]
-)
-def test_a_checkpoint_of_the_other_network_says_so(
-    given: str, wanted: str, checkpoints: dict[str, Path]
-) -> None:
-    with pytest.raises(WeightsError) as caught:
-        NARROW[wanted](checkpoints[given])
-    missing = {
-        "nasnet_a": "reduction_cell_0/beginning_bn/gamma",
-        "pnasnet_5": "cell_0/comb_iter_2/left/separable_5x5_1",
-    }[wanted]
-    assert missing in str(caught.value)
-    assert "model.ckpt" in str(caught.value)
-
-
-def test_widths_that_do_not_halve() -> None:
-    """PNASNet-5 mobile: 13 filters in the lowest cell, of two paths 13 and 14 in the next."""
-    model = applications.PNASNetMobile(None, dialect="slim", input_shape=(64, 64, 3))
-    widths = {
-        name: model.get_layer(name).filters
-        for name in ("cell_stem_0.1x1", "cell_stem_1.path1_conv", "cell_stem_1.path2_conv")
-    }
-    assert list(widths.values()) == [13, 13, 14]
-    assert len(model.weights) == 933
-    assert model.count_params() == 5_099_232
+def test_a_checkpoint_of_the_other_network_says_so(checkpoints: dict[str, Path]) -> None:
+    with pytest.raises(WeightsError, match=r"nasnet_a\.ckpt") as caught:
+        SHORT["pnasnet_5"](checkpoints["nasnet_a"])
+    assert "cell_0/comb_iter_2/left/separable_5x5_1/depthwise_weights" in str(caught.value)
+    assert "reduction_cell_0/beginning_bn/gamma" in str(caught.value)
 
 
 @pytest.mark.exhaustive

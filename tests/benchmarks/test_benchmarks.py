@@ -14,8 +14,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import common, embed, import_time, load, tokenization, train_step
+from benchmarks import (
+    common,
+    embed,
+    generation,
+    images,
+    import_time,
+    load,
+    tokenization,
+    train_step,
+    word_vectors,
+)
 from benchmarks.common import Contestant, Result
+from benchmarks.memory import Peak
 from benchmarks.texts import docstrings
 
 # The compared programs warn about each other; that is none of this project's business.
@@ -110,6 +121,35 @@ def test_load_gives_the_same_network_from_every_file(
 
 
 @linux
+@ours_or_all
+def test_generation_gives_the_same_logits_and_tokens_everywhere(
+    programs: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = generation.run(generation.arguments().parse_args(["--quick"]))
+    names = agreed(results, capsys)
+    assert f"{generation.OURS}, OpenAI's files" in names
+    outputs = {result.name: result.output for result in results}
+    logits = outputs[f"{generation.OURS}, logits"]
+    assert logits.shape == (2, 16, 400)
+    # What is allowed as rounding is little beside what they say.
+    assert logits.std() > 50 * generation.TOLERANCE
+    # A network that repeats one token would agree with any that is wrong in the same way.
+    continued = outputs[f"{generation.OURS}, 2 texts"]
+    assert continued.shape == (2, 8 + 12)
+    assert min(len(set(row)) for row in continued[:, 8:].tolist()) >= 4
+
+
+def test_word_vectors_are_equal_to_the_bit(capsys: pytest.CaptureFixture[str]) -> None:
+    results = word_vectors.run(word_vectors.arguments().parse_args(["--quick"]))
+    assert agreed(results, capsys)[:2] == [word_vectors.LOOP, word_vectors.FIRST]
+    words, vectors = results[0].output
+    assert (len(words), vectors.shape, vectors.dtype) == (3000, (3000, 20), np.float32)
+    assert all(result.difference == 0 for result in results)
+    # Words in another order are other work.
+    assert word_vectors.difference(results[0].output, (words[::-1], vectors)) == math.inf
+
+
+@linux
 def test_the_peak_of_another_process_is_seen() -> None:
     import subprocess
 
@@ -119,7 +159,7 @@ def test_the_peak_of_another_process_is_seen() -> None:
     with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        peak = load.Peak(process.pid)
+        peak = Peak(process.pid)
         process.stdin.write(b"\n")
         process.stdin.flush()
         assert process.stdout.readline() == b"done\n"
@@ -170,3 +210,9 @@ def test_docstrings_are_the_same_every_time() -> None:
     assert len(texts) == 50
     assert docstrings(50) == texts
     assert min(map(len, texts)) < 60 < 200 < max(map(len, texts))
+
+
+def test_images_give_the_same_logits_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
+    results = images.run(images.arguments().parse_args(["--quick", "--network", "MobileNetV1"]))
+    common.require_agreement(results)
+    assert "ours, folded, XLA" in capsys.readouterr().out

@@ -24,6 +24,9 @@ STAND_INS = {
     "checkpoints/uncased_L-12_H-768_A-12": GOLDENS / "bert_google",
     "checkpoints/bert-base-uncased": GOLDENS / "bert_hf" / "erf",
     "checkpoints/bert_en_uncased_L-12_H-768_A-12": GOLDENS / "bert_tf_models" / "saved_model",
+    "checkpoints/124M": GOLDENS / "gpt2" / "openai",
+    "checkpoints/gpt2": GOLDENS / "gpt2" / "hf",
+    "vectors": GOLDENS / "word_vectors",
 }
 
 

@@ -27,9 +27,13 @@ from tests.examples.documents import (
 )
 
 README = ROOT / "README.md"
+NAMES = (
+    *("checkpoints", "decoders", "export", "freezing", "images", "strings"),
+    *("vision", "word_vectors"),
+)
 DOCUMENTS = [
     README,
-    *(ROOT / "docs" / f"{name}.md" for name in ("checkpoints", "export", "freezing", "strings")),
+    *(ROOT / "docs" / f"{name}.md" for name in NAMES),
 ]
 
 pytestmark = pytest.mark.skipif(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from keras_pretrained.layers import GPT2Decoder
-from keras_pretrained.layers.sampling import Sampling
+from keras_pretrained.layers.sampling import Sampling, highest
 from tests.layers.layer_test import to_numpy
 from tests.layers.test_gpt2 import GOLDENS, make
 
@@ -17,10 +17,11 @@ PROMPTS = np.array([[5, 9, 2, 7], [3, 8, 1, 4]], "int32")
 
 
 def greedy(decoder: GPT2Decoder, ids: np.ndarray, count: int) -> np.ndarray:
-    """Token by token, without a cache."""
-    for _ in range(count):
-        logits = to_numpy(decoder.features(ids)["logits"])[:, -1]
-        ids = np.concatenate([ids, logits.argmax(-1)[:, None].astype("int32")], axis=1)
+    """Token by token, without a cache; the zeros behind a token do not change its logits."""
+    length = ids.shape[1]
+    ids = np.pad(ids, [(0, 0), (0, count)])
+    for end in range(length, length + count):
+        ids[:, end] = to_numpy(decoder.features(ids)["logits"])[:, end - 1].argmax(-1)
     return ids
 
 
@@ -30,6 +31,14 @@ def test_the_cache_changes_nothing() -> None:
     found = decoder.generate(PROMPTS, 12, temperature=None)
     np.testing.assert_array_equal(found, expected)
     assert found.dtype == np.int32
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX always compiles")
+def test_without_xla() -> None:
+    decoder = make({"max_positions": 24}, jit_compile=False)
+    expected = greedy(decoder, PROMPTS, 6)
+    np.testing.assert_array_equal(decoder.generate(PROMPTS, 6, temperature=None), expected)
+    assert decoder.generate(PROMPTS, 6, top_k=3, top_p=0.9, seed=1).shape == expected.shape
 
 
 def test_prompts_of_different_lengths() -> None:
@@ -48,7 +57,7 @@ def test_prompts_of_different_lengths() -> None:
 
 
 def test_stop() -> None:
-    decoder = make({"max_positions": 24})
+    decoder = make({"max_positions": 24}, jit_compile=False)
     whole = decoder.generate(PROMPTS, 10, temperature=0)
     new = whole[:, 4:]
     stop = int(new[0, 2])
@@ -64,7 +73,7 @@ def test_stop() -> None:
 
 
 def test_seeds() -> None:
-    decoder = make({"max_positions": 24})
+    decoder = make({"max_positions": 24}, jit_compile=False)
     one, same, other = (decoder.generate(PROMPTS, 12, seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
@@ -72,7 +81,7 @@ def test_seeds() -> None:
 
 
 def test_texts_in_texts_out() -> None:
-    decoder = GPT2Decoder(GOLDENS / "openai")
+    decoder = GPT2Decoder(GOLDENS / "openai", jit_compile=False)
     found = decoder.generate(["The dog", "a"], 5, temperature=0, stop=())
     assert [text.startswith(start) for text, start in zip(found, ["The dog", "a"], strict=True)]
     alone = decoder.generate("a", 5, temperature=0, stop=())
@@ -109,6 +118,28 @@ def test_probabilities(k: int | None, p: float | None, temperature: float) -> No
     found = to_numpy(sampling.probabilities(keras.ops.convert_to_tensor(logits)))
     for row, ours in zip(logits, found, strict=True):
         np.testing.assert_allclose(ours, reference(row, temperature, k, p), atol=1e-6)
+
+
+def test_the_limits_are_exact_in_a_whole_vocabulary() -> None:
+    """Also for logits far apart, for equal ones, and for zeros of either sign."""
+    random = np.random.default_rng(11)
+    rows = random.normal(0, 3, (4, 50_257)).astype("float32")
+    rows[1] = random.permutation(np.geomspace(1e-30, 1e30, 50_257).astype("float32"))
+    rows[2] = -rows[1]
+    rows[3] = np.where(random.random(50_257) < 0.5, 0.0, -0.0)
+    logits, ones = keras.ops.convert_to_tensor(rows), np.ones(rows.shape, "int32")
+    for k in (1, 40, 50_256):
+        found = to_numpy(highest(logits, ones, k))
+        lowest = np.sort(rows, axis=-1)[:, -k, None]
+        np.testing.assert_array_equal(found[:3], (rows >= lowest)[:3])
+        assert found[:3].sum(axis=-1).tolist() == [k] * 3
+        assert found[3].sum() >= k
+    likely = keras.ops.softmax(logits, axis=-1)
+    count, one = to_numpy(highest(logits, likely, 0.7)).sum(axis=-1)[:2]
+    ordered = np.sort(rows[0].astype("float64"))[::-1]
+    weights = np.exp(ordered - ordered[0])
+    assert abs(count - np.searchsorted(np.cumsum(weights / weights.sum()), 0.7) - 1) <= 1
+    assert one == 1
 
 
 def test_tokens_are_drawn_as_often_as_they_are_probable() -> None:

@@ -94,6 +94,12 @@ _ALBERT_GOOGLE = Program(
 )
 _ELECTRA = Program("transformers `ElectraModel`", "electra_hf", ("transformers", "torch"))
 _GPT2 = Program("transformers `GPT2LMHeadModel`", "gpt2", ("transformers", "torch"))
+_SLIM = Program("TensorFlow-Slim `tf_slim.nets`", "slim", ("tf_slim", "tensorflow"))
+_TORCHVISION = Program("torchvision `models`", "torchvision", ("torchvision", "torch"))
+_PRETRAINED_MODELS = Program("pretrainedmodels", "nasnet", ("pretrainedmodels", "torch"))
+_FASTTEXT = Program("fastText", "word_vectors", ("fasttext-wheel",))
+_GENSIM = Program("gensim `KeyedVectors`", "word_vectors", ("gensim",))
+_ALLENNLP = Program("AllenNLP `_ElmoBiLm`", "elmo", ("allennlp", "torch"))
 _HF_PIECES = Program("Hugging Face tokenizers", "wordpiece", ("tokenizers",))
 _GOOGLE_PIECES = Program("google-research/bert `tokenization`", "wordpiece", ("bert-tensorflow",))
 _OPENAI_PIECES = Program("OpenAI's `encoder.py`", "byte_level_bpe", ("gpt-2-simple", "tiktoken"))
@@ -104,6 +110,7 @@ _ALBERT_PIECES = Program(
 _ALBERT_HF_PIECES = Program(
     "transformers `AlbertTokenizer`", "sentencepiece", ("transformers", "tokenizers")
 )
+_ALLENNLP_CHARACTERS = Program("AllenNLP `ELMoCharacterMapper`", "elmo", ("allennlp",))
 _OWN, _PUBLISHED = Kind.OWN_VOCABULARY, Kind.REAL_VOCABULARY
 
 ROWS = {
@@ -140,6 +147,31 @@ ROWS = {
     "gpt2/hf": Row("gpt2", "hf", "safetensors", _RANDOM, _GPT2),
     "gpt2/openai": Row("gpt2", "openai", "V2", _WRITTEN, _GPT2),
     "electra/google-generator": Row("electra", "google-generator", "V2", _WRITTEN, _ELECTRA),
+    "inception/slim": Row("inception", "slim", "V1", _WRITTEN, _SLIM, 1e-4),
+    "resnet/slim": Row("resnet", "slim", "V2", _WRITTEN, _SLIM, 1e-4),
+    "resnet/torchvision": Row("resnet", "torchvision", ".pth, zip", _WRITTEN, _TORCHVISION),
+    "densenet/torchvision": Row("densenet", "torchvision", ".pth, zip", _WRITTEN, _TORCHVISION),
+    "densenet/torchvision-2017": Row(
+        "densenet", "torchvision", ".pth, stream, names of 2017", _RANDOM, _TORCHVISION
+    ),
+    "squeezenet/torchvision": Row(
+        "squeezenet", "torchvision", "safetensors", _WRITTEN, _TORCHVISION
+    ),
+    "alexnet/torchvision": Row("alexnet", "torchvision", "safetensors", _WRITTEN, _TORCHVISION),
+    "nasnet/slim-nasnet-a": Row(
+        "nasnet", "slim", "V2, NASNet-A, narrow", _WRITTEN, _PRETRAINED_MODELS
+    ),
+    "nasnet/slim-pnasnet-5": Row(
+        "nasnet", "slim", "V2, PNASNet-5, narrow", _WRITTEN, _PRETRAINED_MODELS
+    ),
+    "word-vectors/fasttext": Row("word-vectors", "fasttext", ".bin", _RANDOM, _FASTTEXT, 1e-6),
+    "word-vectors/word2vec": Row("word-vectors", "word2vec", ".bin", _RANDOM, _GENSIM, 1e-6),
+    "word-vectors/word2vec-text": Row(
+        "word-vectors", "word2vec-text", "text with a header", _RANDOM, _GENSIM, 1e-6
+    ),
+    "word-vectors/glove": Row("word-vectors", "glove", "text", _RANDOM, _GENSIM, 1e-6),
+    "elmo/allennlp": Row("elmo", "bilm", "HDF5", _WRITTEN, _ALLENNLP),
+    "elmo/allennlp-stateful": Row("elmo", "bilm", "HDF5, stateful", _WRITTEN, _ALLENNLP),
     "wordpiece/minilm/huggingface": Row("WordPiece", "minilm", "", _PUBLISHED, _HF_PIECES, 0),
     "wordpiece/uncased/huggingface": Row("WordPiece", "uncased", "", _OWN, _HF_PIECES, 0),
     "wordpiece/cased/huggingface": Row("WordPiece", "cased", "", _OWN, _HF_PIECES, 0),
@@ -157,4 +189,5 @@ ROWS = {
     "sentencepiece/plain/huggingface": Row(
         "SentencePiece", "plain", "", _OWN, _ALBERT_HF_PIECES, 69
     ),
+    "characters/allennlp": Row("characters", "bytes", "", _PUBLISHED, _ALLENNLP_CHARACTERS, 0),
 }

@@ -20,7 +20,8 @@ from keras_pretrained.presets import (
 )
 from keras_pretrained.presets.registry import build_registry, registry
 
-NAMES = [name for name in list_presets() if preset_info(name).image is None]
+# Those of transformers; other kinds of networks have tests of their own.
+NAMES = [name for name in list_presets() if "num_heads" in preset_info(name).architecture]
 BERTS = [name for name in NAMES if name.startswith("bert-")]
 
 # The links of google-research/bert's README.md and multilingual.md at eedf571, the casing of its
@@ -122,7 +123,7 @@ def test_every_release_is_there_and_nothing_else() -> None:
     assert set(list_presets(family="bert")) == {*GOOGLE, "minilm-l6"}
     for family, (names, _) in OTHERS.items():
         assert set(list_presets(family=family)) == names
-    assert {preset_info(name).family for name in NAMES} == {"bert", *OTHERS}
+    assert {preset_info(name).family for name in NAMES} <= {"bert", *OTHERS}
 
 
 @pytest.mark.parametrize("name", BERTS)
