@@ -41,7 +41,10 @@ def write(folder: Path, size: str) -> int:
     (folder / "openai" / "hparams.json").write_text(json.dumps(sizes))
     write_safetensors(folder / "hf", save_weights(values, HF, dims))
     names = {"n_vocab": "vocab_size", "n_ctx": "n_positions"}
-    config = {names.get(name, name): number for name, number in sizes.items()}
-    config |= {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]}
+    config = {
+        "model_type": "gpt2",
+        "architectures": ["GPT2LMHeadModel"],
+        **{names.get(name, name): number for name, number in sizes.items()},
+    }
     (folder / "hf" / "config.json").write_text(json.dumps(config))
     return sum(array.nbytes for array in values.values())

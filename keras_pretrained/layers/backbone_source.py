@@ -145,9 +145,7 @@ def _named(source: str | os.PathLike[str], options: Mapping[str, Any]) -> Any:
     """The network of a preset, without its classifier, of a file, or of a SavedModel."""
     path = Path(source)
     if "://" in str(source) or (path / "saved_model.pb").is_file():
-        from keras_pretrained.layers.saved_model import SavedModelLayer
-
-        return SavedModelLayer(str(source), **options)
+        return _saved_model(source, options)
     if path.suffix == ".keras":
         return _graph(keras.saving.load_model(path, compile=False))
     if not isinstance(source, str) or path.exists():
@@ -164,6 +162,25 @@ def _named(source: str | os.PathLike[str], options: Mapping[str, Any]) -> Any:
     if options["weights"] is None and preset.sources:
         options.setdefault("dialect", preset.sources[0].dialect)
     return builder(**options)
+
+
+_OF_SAVED_MODELS = frozenset({"arguments", "embed", "output", "output_shape", "signature", "tags"})
+
+
+def _saved_model(source: str | os.PathLike[str], options: Mapping[str, Any]) -> PretrainedLayer:
+    """The layer that reads the variables of a SavedModel natively, or one around its program."""
+    from keras_pretrained.layers.saved_model import SavedModelLayer, find_module, native_layer
+
+    if not _OF_SAVED_MODELS & set(options):
+        folder = find_module(source).folder
+        native = native_layer(folder)
+        if native is not None:
+            layer: PretrainedLayer = native(folder, **options)
+            return layer
+    wrapped_layer = SavedModelLayer(source, **options)
+    # The depth of the backbone says what trains.
+    wrapped_layer.trainable = wrapped_layer.can_train
+    return wrapped_layer
 
 
 def _copy(source: Any) -> keras.Model:
