@@ -5,10 +5,10 @@ letters do not tell. The code is that of this machine's own standard library, an
 held out for the test. The tagger is the paper's: one mix of ELMo's layers and word vectors at the
 input of a recurrent layer, another mix at its output.
 
-Without `--elmo` the example trains a small ELMo from random weights, and without `--vectors` it makes
-word vectors out of the same code, so that nothing needs to be fetched. The accuracy stands beside
-that of the kind that each word had most often. The trained model is saved, reloaded, and exported:
-a SavedModel takes words, an ONNX file takes character ids and word ids.
+Without `--elmo` the example trains a small ELMo from random weights, and without `--vectors` it
+makes word vectors out of the same code, so that nothing needs to be fetched. The accuracy stands
+beside that of the kind that each word had most often. The trained model is saved, reloaded, and
+exported: a SavedModel takes words, an ONNX file takes character ids and word ids.
 
     pip install -e ".[onnx]"
     python examples/sequence_tagging.py
@@ -18,6 +18,7 @@ a SavedModel takes words, an ONNX file takes character ids and word ids.
 from __future__ import annotations
 
 import argparse
+import itertools
 import tempfile
 import time
 from collections import Counter, defaultdict
@@ -126,7 +127,7 @@ def write_vectors(lines: list[Line], path: Path, size: int = 32) -> Path:
     place = {word: index for index, word in enumerate(vocabulary)}
     beside = np.zeros((len(vocabulary), len(vocabulary)), "float32")
     for words, _ in lines:
-        for first, second in zip(words, words[1:], strict=False):
+        for first, second in itertools.pairwise(words):
             if first in place and second in place:
                 beside[place[first], place[second]] += 1
                 beside[place[second], place[first]] += 1
