@@ -171,6 +171,7 @@ def contestants(task: Task) -> Iterator[Contestant]:
         "keras_pretrained, words cached": ("float32", False, True),
         "keras_pretrained, XLA": ("float32", True, False),
         "keras_pretrained, bfloat16": ("mixed_bfloat16", False, False),
+        "keras_pretrained, bfloat16, words cached": ("mixed_bfloat16", False, True),
     }.items():
         yield Contestant(name, ours(task, policy, xla, cached), TOLERANCES[policy])
     if common.installed("torch"):

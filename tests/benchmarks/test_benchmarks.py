@@ -16,6 +16,7 @@ import pytest
 
 from benchmarks import (
     common,
+    elmo,
     embed,
     generation,
     images,
@@ -75,6 +76,16 @@ def test_embed_gives_the_same_vectors_everywhere(
     # Half precision must not pass for float32.
     (half,) = (result for result in results if "bfloat16" in result.name)
     assert embed.FLOAT32 < half.difference < embed.BFLOAT16
+
+
+@ours_or_all
+def test_elmo_gives_the_same_vectors_everywhere(
+    programs: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = elmo.run(elmo.arguments().parse_args(["--quick"]))
+    assert (elmo.PLAIN in agreed(results, capsys)) == (programs == "all")
+    assert results[0].output.shape == (3, 4, 16)
+    assert np.ptp(results[0].output) > 0.1
 
 
 @ours_or_all

@@ -26,6 +26,7 @@ STAND_INS = {
     "checkpoints/bert_en_uncased_L-12_H-768_A-12": GOLDENS / "bert_tf_models" / "saved_model",
     "checkpoints/124M": GOLDENS / "gpt2" / "openai",
     "checkpoints/gpt2": GOLDENS / "gpt2" / "hf",
+    "checkpoints/elmo": GOLDENS / "elmo",
     "vectors": GOLDENS / "word_vectors",
 }
 

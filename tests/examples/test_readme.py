@@ -28,7 +28,7 @@ from tests.examples.documents import (
 
 README = ROOT / "README.md"
 NAMES = (
-    *("checkpoints", "decoders", "export", "freezing", "images", "strings"),
+    *("checkpoints", "decoders", "elmo", "export", "freezing", "images", "strings"),
     *("vision", "word_vectors"),
 )
 DOCUMENTS = [

@@ -329,6 +329,21 @@ def test_wrong_inputs() -> None:
 # --- sources ---------------------------------------------------------------------------------
 
 
+def test_a_preset_from_placed_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_PRETRAINED_HOME", str(tmp_path))
+    with pytest.raises(SourceError, match=r"elmo_2x1024_128_2048cnn_1xhighway_weights\.hdf5"):
+        ElmoEmbedding("elmo-small")
+    made = ElmoEmbedding("elmo-small", weights=None)
+    (tmp_path / "elmo-small").mkdir()
+    name = "elmo_2x1024_128_2048cnn_1xhighway_weights.hdf5"
+    made.save_weights_as(tmp_path / "elmo-small" / name, dialect="bilm")
+    layer = ElmoEmbedding("elmo-small", trainable_from="layer_1")
+    assert layer.get_config()["preset"] == "elmo-small"
+    assert layer.load_report.dialect == "bilm"
+    for one, other in zip(made.get_weights(), layer.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_files_under_the_names_of_allennlp(tmp_path: Path) -> None:
     for name in ("elmo_a", "elmo_b"):
         for suffix, source in (("options.json", "options.json"), ("weights.hdf5", "weights.hdf5")):

@@ -100,6 +100,9 @@ _PRETRAINED_MODELS = Program("pretrainedmodels", "nasnet", ("pretrainedmodels", 
 _FASTTEXT = Program("fastText", "word_vectors", ("fasttext-wheel",))
 _GENSIM = Program("gensim `KeyedVectors`", "word_vectors", ("gensim",))
 _ALLENNLP = Program("AllenNLP `_ElmoBiLm`", "elmo", ("allennlp", "torch"))
+_HUB = Program("tensorflow_hub `hub.Module`", "hub_modules", ("tensorflow-hub", "tensorflow"))
+_SESSION = Program("TensorFlow, sessions of TF1", "hub_modules", ("tensorflow",))
+_EAGER = Program("TensorFlow, eager", "hub_modules", ("tensorflow",))
 _HF_PIECES = Program("Hugging Face tokenizers", "wordpiece", ("tokenizers",))
 _GOOGLE_PIECES = Program("google-research/bert `tokenization`", "wordpiece", ("bert-tensorflow",))
 _OPENAI_PIECES = Program("OpenAI's `encoder.py`", "byte_level_bpe", ("gpt-2-simple", "tiktoken"))
@@ -172,6 +175,12 @@ ROWS = {
     "word-vectors/glove": Row("word-vectors", "glove", "text", _RANDOM, _GENSIM, 1e-6),
     "elmo/allennlp": Row("elmo", "bilm", "HDF5", _WRITTEN, _ALLENNLP),
     "elmo/allennlp-stateful": Row("elmo", "bilm", "HDF5, stateful", _WRITTEN, _ALLENNLP),
+    "saved-model/tf1-hub": Row("SavedModel", "TF1", "TF-Hub module, texts", _RANDOM, _HUB, 1e-6),
+    "saved-model/tf1": Row("SavedModel", "TF1", "reference variables", _RANDOM, _SESSION, 1e-6),
+    "saved-model/tf2": Row("SavedModel", "TF2", "texts", _RANDOM, _EAGER, 1e-6),
+    "saved-model/keras2": Row(
+        "SavedModel", "TF2", "`model.save` of Keras 2", _RANDOM, _EAGER, 1e-6
+    ),
     "wordpiece/minilm/huggingface": Row("WordPiece", "minilm", "", _PUBLISHED, _HF_PIECES, 0),
     "wordpiece/uncased/huggingface": Row("WordPiece", "uncased", "", _OWN, _HF_PIECES, 0),
     "wordpiece/cased/huggingface": Row("WordPiece", "cased", "", _OWN, _HF_PIECES, 0),
