@@ -19,6 +19,7 @@ from benchmarks import (
     elmo,
     embed,
     generation,
+    image_training,
     images,
     import_time,
     load,
@@ -227,3 +228,17 @@ def test_images_give_the_same_logits_everywhere(capsys: pytest.CaptureFixture[st
     results = images.run(images.arguments().parse_args(["--quick", "--network", "MobileNetV1"]))
     common.require_agreement(results)
     assert "ours, folded, XLA" in capsys.readouterr().out
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("network", ["MobileNetV1", "ResNet18"])
+def test_image_training_takes_the_same_steps_everywhere(
+    network: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if network == "ResNet18":
+        pytest.importorskip("torchvision")
+    options = image_training.arguments().parse_args(["--quick", "--network", network])
+    results = image_training.run(options)
+    common.require_agreement(results)
+    assert len({round(loss, 6) for loss in results[0].output}) == image_training.CHECK_STEPS
+    assert "ours, XLA" in capsys.readouterr().out
