@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from keras_pretrained import applications as applications
     from keras_pretrained import export as export
+    from keras_pretrained import finetune as finetune
     from keras_pretrained import layers as layers
     from keras_pretrained.checkpoints import open_checkpoint as open_checkpoint
     from keras_pretrained.presets import list_presets as list_presets
@@ -21,6 +22,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "applications": "keras_pretrained.applications",
     "export": "keras_pretrained.export",
+    "finetune": "keras_pretrained.finetune",
     "layers": "keras_pretrained.layers",
     "list_presets": "keras_pretrained.presets:list_presets",
     "open_checkpoint": "keras_pretrained.checkpoints:open_checkpoint",

@@ -14,7 +14,7 @@ import keras
 from keras_pretrained.checkpoints import Checkpoint, open_checkpoint
 from keras_pretrained.checkpoints.writing import write_checkpoint
 from keras_pretrained.layers.call_stack import kept_training_flag
-from keras_pretrained.layers.depth import StageCall, State
+from keras_pretrained.layers.depth import StageCall, State, without_gradient
 from keras_pretrained.layers.staged import Staged
 from keras_pretrained.weights import (
     LoadReport,
@@ -115,13 +115,17 @@ class PretrainedLayer(Staged, keras.layers.Layer):
             return self.finish(state, call)
 
     def run_stages(self, state: State, start: int, stop: int, call: StageCall) -> State:
-        """Runs the stages `start` to `stop - 1`; frozen ones in inference mode."""
+        """Runs the stages `start` to `stop - 1`; frozen and closed ones in inference mode."""
         for index in range(start, stop):
             stage = self.stages[index]
+            if call.training and index == self.lowest_open > 0:
+                state = without_gradient(state)
             if not (call.features or self.in_use(index)):
                 continue
-            training = call.training and self.trainable and index >= self._first_trainable
+            training = call.training and self.trains(index)
             state = stage.run(state, replace(call, training=training))
+        if call.training and stop == len(self.stages) == self.lowest_open:
+            state = without_gradient(state)
         return state
 
     def features(self, inputs: Any, training: bool | None = None) -> dict[str, Any]:
@@ -206,8 +210,12 @@ class PretrainedLayer(Staged, keras.layers.Layer):
         path.mkdir(parents=True, exist_ok=True)
         for name, text in self.published_files(dialect).items():
             (path / name).write_bytes(text)
-        write_checkpoint(path / maps[dialect].file_name, content, container)
+        write_checkpoint(path / self.published_name(maps[dialect]), content, container)
         return path
+
+    def published_name(self, weight_map: WeightMap) -> str:
+        """What the checkpoint, or its prefix, is called in a published folder."""
+        return weight_map.file_name
 
     def stored_content(self, tensors: Mapping[str, Any], dialect: str) -> Mapping[str, Any]:
         """What the checkpoint of a dialect holds: the tensors, unless its authors nest them."""

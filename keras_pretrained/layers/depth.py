@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import keras
+
 State = dict[str, Any]
 """The tensors that pass from one stage to the next, by name."""
 
@@ -108,6 +110,11 @@ def _invalid(names: Sequence[str], count: int, received: object) -> ValueError:
         f"{numbers if count else 'None (all frozen), 0 (all trains)'}, or the name of the first "
         f"trainable stage: {', '.join(names)}. Received: {received!r}"
     )
+
+
+def without_gradient(state: State) -> State:
+    """The same tensors, through which no gradient passes."""
+    return {name: keras.ops.stop_gradient(tensor) for name, tensor in state.items()}
 
 
 def check_names(stages: Sequence[Stage]) -> None:

@@ -13,7 +13,6 @@ import keras
 
 from keras_pretrained.layers.blocks.lstm import LSTM
 from keras_pretrained.layers.blocks.pooling import POOLING
-from keras_pretrained.layers.blocks.recurrent_states import RecurrentStates
 from keras_pretrained.layers.blocks.scalar_mix import ScalarMix
 from keras_pretrained.layers.depth import Depth, Stage, StageCall, State
 from keras_pretrained.layers.elmo_inputs import checked_words, holds_words, with_word_tensors
@@ -21,8 +20,9 @@ from keras_pretrained.layers.elmo_source import NUM_CHARACTERS, READER, ElmoArch
 from keras_pretrained.layers.elmo_weights import DIRECTIONS, WEIGHT_MAPS
 from keras_pretrained.layers.elmo_words import WordEncoder
 from keras_pretrained.layers.encoder_source import checked_architecture, find_source
+from keras_pretrained.layers.recurrent_encoder import RecurrentEncoder
 from keras_pretrained.layers.strings import is_split
-from keras_pretrained.layers.text_encoder import HiddenLayers, TextEncoder
+from keras_pretrained.layers.text_encoder import HiddenLayers
 from keras_pretrained.tokenizers.characters import (
     SENTENCE_BEGIN,
     SENTENCE_END,
@@ -36,7 +36,7 @@ IDS, MASK = "character_ids", "padding_mask"
 
 
 @keras.saving.register_keras_serializable(package="keras_pretrained")
-class ElmoEmbedding(TextEncoder):
+class ElmoEmbedding(RecurrentEncoder):
     """ELMo as a layer: sentences, words or character ids in, one vector a word or one a text out.
 
     The output is by default the trainable mix of ELMo's three layers, which alone trains. The
@@ -197,14 +197,9 @@ class ElmoEmbedding(TextEncoder):
             }
             for index in range(made.num_layers)
         ]
-        self.states: RecurrentStates | None = None
         if self.stateful:
-            sizes = {
-                lstm.name: (lstm.output_size, lstm.units)
-                for layer in self.lstms
-                for lstm in layer.values()
-            }
-            self.states = RecurrentStates(sizes, self.state_rows, name="states")
+            lstms = [lstm for layer in self.lstms for lstm in layer.values()]
+            self.keep_states(lstms, self.state_rows)
 
     def _stages(self) -> list[Stage]:
         stages = [Stage("stem", (self.words,), self._read_words)]
@@ -220,10 +215,9 @@ class ElmoEmbedding(TextEncoder):
                 lstm.build((None, None, self.architecture.projection_size))
 
     def build_new(self) -> None:
-        for mix in self.mixes:
+        super().build_new()
+        for mix in self.mixes[1:]:
             mix.build([(None, None, self.hidden_size)] * len(self._selected))
-        if self.states is not None:
-            self.states.build()
 
     def new_layers(self) -> list[keras.layers.Layer]:
         return list(self.mixes)
@@ -253,18 +247,6 @@ class ElmoEmbedding(TextEncoder):
             mask = ops.any(ops.not_equal(ids, 0), axis=-1)
         return {IDS: ids, MASK: ops.cast(mask, "int32")}
 
-    def run_stages(self, state: State, start: int, stop: int, call: StageCall) -> State:
-        frozen = self._first_trainable if self.trainable else len(self.stages)
-        for index in range(start, stop):
-            state = super().run_stages(state, index, index + 1, call)
-            if index < frozen:
-                # Else TensorFlow would build the gradients of frozen loops and throw them away.
-                state = {
-                    name: x if name == MASK else keras.ops.stop_gradient(x)
-                    for name, x in state.items()
-                }
-        return state
-
     def _read_words(self, state: State, call: StageCall) -> State:
         ops = keras.ops
         ids, size = state[IDS], self.architecture.max_characters
@@ -288,10 +270,9 @@ class ElmoEmbedding(TextEncoder):
         for direction, lstm in self.lstms[index].items():
             outer = state[_ends(direction)]
             sentence = ops.concatenate([outer[:, :1], state[direction], outer[:, 1:]], axis=1)
-            start = None if self.states is None else self.states.read(lstm.name, sentence)
+            start = self.first_state(lstm, sentence)
             outputs, last = lstm(sentence, mask=mask, initial_state=start, return_state=True)
-            if self.states is not None:
-                self.states.write(lstm.name, last)
+            self.keep_state(lstm, last)
             words[direction] = outputs[:, 1:-1]
             ends[direction] = ops.concatenate([outputs[:, :1], outputs[:, -1:]], axis=1)
         return self._recorded(words, ends, state, index + 1, call)
@@ -394,11 +375,6 @@ class ElmoEmbedding(TextEncoder):
         """Nothing: the tokenizer is made from the configuration."""
 
     # --- what is kept between calls ---------------------------------------------------------
-
-    def reset_state(self) -> None:
-        """Makes the states of a stateful layer zero again."""
-        if self.states is not None:
-            self.states.reset()
 
     def cache_vocabulary(self, words: Sequence[str]) -> None:
         """Reads words beforehand: wherever they occur later, their vectors are looked up.

@@ -18,6 +18,7 @@ from keras_pretrained.layers.backbone_source import (
 )
 from keras_pretrained.layers.base import PretrainedLayer
 from keras_pretrained.layers.depth import Depth, StageCall, State
+from keras_pretrained.layers.saved_model.layer import SavedModelLayer
 from keras_pretrained.layers.staged import Staged
 from keras_pretrained.layers.strings import with_string_tensors
 from keras_pretrained.weights import LoadReport
@@ -39,16 +40,19 @@ class FrozenBackbone(PretrainedLayer):
             out; a functional or sequential `keras.Model`, one of `keras_pretrained.applications` or
             a KerasHub backbone, which is copied: the object given is never changed; a layer of
             `keras_pretrained.layers`, which then belongs to this one; or a SavedModel: its folder,
-            or a TF-Hub handle.
+            or a TF-Hub handle. Where a layer of this library reads its variables, that is used
+            (`saved_model.native_layer`); otherwise the SavedModel is one stage, `module`.
         trainable_from: number of frozen stages, a negative number of trainable ones, the name
             of the first trainable stage, `0` for none frozen or None for all frozen.
         pooling: None, or `"avg"` or `"max"` over all axes between the first and the last.
         keep_statistics: whether batch normalisations never update their statistics, even where
             their stage trains: so they are what they were, to the bit, at any depth. With False,
             those of stages that train follow the batches. Their scale and offset train in both
-            cases. Where one is inside of another layer, such as a nested model, keeping it means
-            that this whole layer runs in inference mode.
-        options: of a preset's builder, such as `input_shape=(160, 160, 3)`.
+            cases. Where one is inside of another layer, such as a nested model or a SavedModel,
+            keeping it means that this whole layer runs in inference mode.
+        options: of a preset's builder, such as `input_shape=(160, 160, 3)`, or of the layer around
+            a SavedModel: those of the native layer that reads its variables (`hidden_layers="mix"`
+            of a `BertEncoder`), or of `SavedModelLayer` where none does (`output="default"`).
 
     Example:
 
@@ -81,6 +85,8 @@ class FrozenBackbone(PretrainedLayer):
         self.source: Wrapped = source if known else wrapped(source, options)
         self.model = self.source.network
         self.keep_statistics = keep_statistics
+        if isinstance(self.model, SavedModelLayer):
+            self.model.keep_statistics = keep_statistics
         self.pooling = self._checked_pooling(pooling)
         self.supports_masking = getattr(self.model, "supports_masking", False)
         self.declare(self.source.stages, trainable_from)
@@ -167,6 +173,11 @@ class FrozenBackbone(PretrainedLayer):
             # The same stages, which are frozen by now: the network inside says the same of them.
             self.model._trainable_from = self._trainable_from
             self.model._first_trainable = self._first_trainable
+
+    def open_only(self, stages: range | None) -> None:
+        super().open_only(stages)
+        if isinstance(self.model, Staged):
+            self.model.open_only(stages)
 
     def split(self) -> tuple[keras.Model, keras.Model]:
         return self.model.split() if isinstance(self.source, WrappedLayer) else super().split()

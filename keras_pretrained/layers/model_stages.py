@@ -86,7 +86,7 @@ def declared_stages(
     declared = {layer: index for index, names in enumerate(stages.values()) for layer in names}
     ordered = list(groups.values())
     stage_of: dict[int, int] = {}
-    for node in _nodes(model):
+    for node in graph_nodes(model):
         # What has no weights (a pool between two blocks) cannot run before what it reads.
         read = [stage_of.get(id(tensor), 0) for tensor in node.input_tensors]
         index = max(declared.get(node.operation.name, 0), *read)
@@ -100,7 +100,7 @@ def boundary(model: keras.Model, stages: Sequence[Stage], index: int) -> dict[st
     made: dict[int, Any] = {id(tensor): tensor for tensor in model.inputs}
     behind = {id(layer) for stage in stages[index:] for layer in stage.layers}
     needed = {id(tensor) for tensor in model.outputs}
-    for node in _nodes(model):
+    for node in graph_nodes(model):
         if id(node.operation) in behind:
             needed |= {id(tensor) for tensor in node.input_tensors}
         else:
@@ -121,7 +121,7 @@ def _stages(model: keras.Model, groups: list[_Group]) -> list[Stage]:
 def tensor_names(model: keras.Model) -> dict[int, str]:
     """id of each tensor in the model's graph -> its name in the state."""
     names = {id(tensor): f"input_{index}" for index, tensor in enumerate(model.inputs)}
-    for node in _nodes(model):
+    for node in graph_nodes(model):
         for index, tensor in enumerate(node.output_tensors):
             names[id(tensor)] = f"{node.operation.name}_{len(names)}_{index}"
     return names
@@ -132,7 +132,7 @@ def _groups(model: keras.Model) -> list[_Group]:
     stage_of: dict[int, int] = {id(tensor): 0 for tensor in model.inputs}
     seen: set[int] = set()
     leading: list[Any] = []
-    for node in _nodes(model):
+    for node in graph_nodes(model):
         operation = node.operation
         if _starts_stage(operation) and id(operation) not in seen:
             groups.append(_Group(str(operation.name), leading, start=node))
@@ -160,7 +160,7 @@ def _starts_stage(operation: Any) -> bool:
     )
 
 
-def _nodes(model: keras.Model) -> Iterator[Any]:
+def graph_nodes(model: keras.Model) -> Iterator[Any]:
     """The calls in the graph, each behind those that it reads from."""
     # Keras has no public view of a functional model's graph.
     by_depth = model._nodes_by_depth

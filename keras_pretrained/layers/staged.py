@@ -32,6 +32,7 @@ class Staged:
     _declared_stages: tuple[Stage, ...] = ()
     _trainable_from: Depth = 0
     _first_trainable = 0
+    _open_stages: range | None = None
     _heads_in_use = False
     _callers: weakref.WeakSet[keras.Model] | None = None
     _trainable: Any
@@ -103,6 +104,31 @@ class Staged:
 
     def _trained(self) -> set[int]:
         return {id(variable) for variable in self.trainable_variables}
+
+    # --- stages that are closed for a while ---------------------------------------------------
+
+    def open_only(self, stages: range | None) -> None:
+        """Closes all stages but these: they run as frozen ones do, and pass no gradient down.
+
+        What Keras takes for trainable stays the same, so that an optimizer keeps all of its
+        state. It has to leave the variables of closed stages alone, as
+        `keras_pretrained.finetune.GradualUnfreezing` makes it do.
+
+        Args:
+            stages: indices of the stages that are open; None opens all.
+        """
+        self._open_stages = stages
+
+    def trains(self, index: int) -> bool:
+        """Whether a stage is neither frozen nor closed."""
+        open_stages = self._open_stages
+        is_open = open_stages is None or index in open_stages
+        return self.trainable and is_open and index >= self._first_trainable
+
+    @property
+    def lowest_open(self) -> int:
+        """The index of the first stage to which a gradient has to reach."""
+        return 0 if self._open_stages is None else self._open_stages.start
 
     def remember_caller(self) -> None:
         """Keeps the model whose call led here, to un-compile it when the depth changes."""

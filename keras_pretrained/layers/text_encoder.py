@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import keras
 
 from keras_pretrained.layers.base import PretrainedLayer
-from keras_pretrained.layers.blocks.pooling import POOLING
+from keras_pretrained.layers.blocks.pooling import POOLING, pooled_parts
 from keras_pretrained.layers.blocks.scalar_mix import ScalarMix
 from keras_pretrained.layers.blocks.tensorflow import (
     CompiledParts,
@@ -131,7 +131,8 @@ class TextEncoder(PretrainedLayer):
         if training and model is not None and model.optimizer is not None:
             compile_update(model.optimizer)
         depth = self._first_trainable if self.trainable else len(self.stages)
-        return self._compiled_parts.run((training, features, depth), network, ids)
+        key = (training, features, depth, self._open_stages)
+        return self._compiled_parts.run(key, network, ids)
 
     def tokenize_inputs(self, texts: Sequence[Any], pad_to: int | None = None) -> dict[str, Any]:
         """The layer's inputs of a text `(batch,)` or a pair: as the layer itself makes them.
@@ -261,8 +262,8 @@ class TextEncoder(PretrainedLayer):
     @property
     def output_size(self) -> int:
         """Width of the layer's output."""
-        parts = 1 if self.mix is not None else len(self._selected)
-        return self.hidden_size * parts * (2 if self.pooling == "mean-max" else 1)
+        states = 1 if self.mix is not None else len(self._selected)
+        return self.hidden_size * states * pooled_parts(self.pooling)
 
     def symbolic_inputs(self) -> dict[str, Any]:
         return {name: keras.Input((None,), dtype="int32", name=name) for name in self.input_names}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 _ACTIVATIONS = ("gelu", "gelu_tanh", "relu")
@@ -104,6 +105,24 @@ def _elmo_problems(architecture: Mapping[str, Any]) -> Iterator[str]:
     for pair in architecture["filters"]:
         if type(pair) is not list or [type(number) for number in pair] != [int, int]:
             yield f"filters must be pairs of a width and a number, not {pair!r}"
+
+
+def _count_awd_lstm(architecture: Mapping[str, Any]) -> int:
+    """The weights of the token table, of the LSTMs with torch's two biases, and of the decoder."""
+    rows, width = architecture["vocabulary_size"], architecture["embedding_size"]
+    count = rows * width + (rows if architecture["decoder_bias"] else 0)
+    sizes = [width, *[architecture["units"]] * (architecture["num_layers"] - 1), width]
+    for before, units in pairwise(sizes):
+        count += 4 * units * (before + units + 2)
+    return count
+
+
+def _awd_lstm_problems(architecture: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in architecture.items():
+        if type(value) is int and value < 1:
+            yield f"{key} must be at least 1, not {value}"
+        elif type(value) is float and not 0 <= value < 1:
+            yield f"{key} must lie in [0, 1), not {value}"
 
 
 def _table_problems(architecture: Mapping[str, Any]) -> Iterator[str]:
@@ -213,6 +232,27 @@ FAMILIES: Mapping[str, Family] = {
         dialects=("bilm", "tf-hub", "bilm-training"),
         problems=_elmo_problems,
         count_parameters=_count_elmo,
+    ),
+    "ulmfit": Family(
+        architecture={
+            "vocabulary_size": int,
+            "embedding_size": int,
+            "units": int,
+            "num_layers": int,
+            "decoder_bias": bool,
+            "backward": bool,
+            "embedding_dropout": float,
+            "input_dropout": float,
+            "weight_dropout": float,
+            "hidden_dropout": float,
+            "output_dropout": float,
+            "pad_id": int,
+        },
+        tokenizer={"kind": str, "rules": str},
+        tokenizer_kinds=("fastai",),
+        dialects=("fastai-0.7", "fastai"),
+        problems=_awd_lstm_problems,
+        count_parameters=_count_awd_lstm,
     ),
     "word-vectors": Family(
         architecture={"num_words": int, "hidden_size": int},

@@ -13,7 +13,10 @@ from keras_pretrained.presets.located import (
 )
 
 _CONFIGS = ("config.json", "bert_config.json", "albert_config.json", "hparams.json", "options.json")
-_VOCABULARIES = ("vocab.txt", "assets/vocab.txt", "spiece.model", "30k-clean.model")
+_VOCABULARIES = (
+    *("vocab.txt", "assets/vocab.txt", "spiece.model", "30k-clean.model"),
+    *("itos_wt103.pkl", "itos.pkl"),
+)
 _OTHER_NAMES = ("saved_model.pb", "checkpoint")
 _WEIGHTS = re.compile(r".+\.(safetensors|bin|pt|pth|h5|hdf5|keras|npz|npy|index|ckpt)")
 _SHOWN = 10
@@ -44,7 +47,7 @@ def inspect_path(path: Path, name: str) -> Located:
         folder=folder,
         weights=weights,
         config=_config_of(path, folder),
-        vocabulary=_first_file(folder, _VOCABULARIES),
+        vocabulary=_first_file(folder, _VOCABULARIES) or _only_file(folder, "*itos*.pkl"),
     )
 
 
@@ -58,8 +61,7 @@ def _config_of(path: Path, folder: Path) -> Path | None:
     beside = path.with_name(path.name.removesuffix(_OPTIONS_OF) + _OPTIONS)
     if path.name.endswith(_OPTIONS_OF) and beside.is_file():
         return beside
-    found = sorted(folder.glob(f"*{_OPTIONS}"))
-    return _first_file(folder, _CONFIGS) or (found[0] if len(found) == 1 else None)
+    return _first_file(folder, _CONFIGS) or _only_file(folder, f"*{_OPTIONS}")
 
 
 def _weights_of(config: Path) -> Path:
@@ -108,6 +110,11 @@ def _holds_files(folder: Path) -> bool:
 
 def _first_file(folder: Path, names: tuple[str, ...]) -> Path | None:
     return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def _only_file(folder: Path, pattern: str) -> Path | None:
+    found = [entry for entry in folder.glob(pattern) if entry.is_file()]
+    return found[0] if len(found) == 1 else None
 
 
 def _nothing_at(path: Path, name: str) -> str:

@@ -5,6 +5,7 @@ Importing this package loads no TensorFlow; a tokenizer loads it when it is firs
 
 from keras_pretrained.tokenizers.byte_level_bpe import ByteLevelBPETokenizer
 from keras_pretrained.tokenizers.characters import CharacterTokenizer
+from keras_pretrained.tokenizers.fastai import FastaiTokenizer
 from keras_pretrained.tokenizers.sentencepiece import SentencePieceTokenizer
 from keras_pretrained.tokenizers.special_tokens import SpecialTokens
 from keras_pretrained.tokenizers.tokenizer import Tokenizer
@@ -14,6 +15,7 @@ from keras_pretrained.tokenizers.wordpiece import WordPieceTokenizer
 __all__ = [
     "ByteLevelBPETokenizer",
     "CharacterTokenizer",
+    "FastaiTokenizer",
     "SentencePieceTokenizer",
     "SpecialTokens",
     "Tokenizer",

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from keras_pretrained.tokenizers.byte_level_vocabulary import BYTE_CHARACTERS, ByteLevelVocabulary
-from keras_pretrained.tokenizers.lazy import huggingface_tokenizers, tensorflow
+from keras_pretrained.tokenizers.lazy import huggingface_tokenizers
+from keras_pretrained.tokenizers.python_ops import Rows, in_python, rows_of
 
 _MISSING = -1
 
@@ -48,30 +49,16 @@ class ByteLevelOps:
 
     def __call__(self, strings: Any, is_split: bool = False) -> Any:
         """Strings of shape `(count,)` to a RaggedTensor of int32 ids, `(count, None)`."""
-        tf = tensorflow()
-        encode = self._encode_words if is_split or self._add_prefix_space else self._encode
-        if tf.is_symbolic_tensor(strings) or not tf.executing_eagerly():
-            # Not stateful: equal texts have equal ids, so that tf.data may keep its order.
-            ids, splits = tf.numpy_function(encode, [strings], [tf.int32, tf.int64], stateful=False)
-            ids.set_shape([None])
-            count = strings.shape[0]
-            splits.set_shape([None if count is None else count + 1])
-        else:
-            ids, splits = map(tf.constant, encode(strings.numpy()))
-        return tf.RaggedTensor.from_row_splits(ids, splits, validate=False)
+        by_words = is_split or self._add_prefix_space
+        return in_python(self._ids_of_words if by_words else self._ids_of, strings)
 
-    def _encode_words(self, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return self._ids_of([_with_space(_text(data)) for data in texts])
+    def _ids_of_words(self, texts: list[str]) -> Rows:
+        return self._ids_of([_with_space(text) for text in texts])
 
-    def _encode(self, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return self._ids_of([_text(data) for data in texts])
-
-    def _ids_of(self, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    def _ids_of(self, texts: list[str]) -> Rows:
         """The ids of all texts, one behind the other, and where each text begins."""
-        rows = [found.ids for found in self._tokenizer.encode_batch_fast(texts)]
-        splits = np.zeros(len(rows) + 1, np.int64)
-        np.cumsum([len(row) for row in rows], out=splits[1:])
-        numbers = np.fromiter(chain.from_iterable(rows), np.int32, count=int(splits[-1]))
+        found = self._tokenizer.encode_batch_fast(texts)
+        numbers, splits = rows_of([each.ids for each in found])
         ids = self._ids[numbers]
         if not self._is_complete and _MISSING in ids:
             first = int(np.argmax(ids == _MISSING))
@@ -86,17 +73,3 @@ class ByteLevelOps:
 
 def _with_space(text: str) -> str:
     return text if text.startswith(" ") or not text else f" {text}"
-
-
-def _text(data: bytes) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        pass
-    try:
-        # A str held halves of surrogate pairs. As tiktoken, OpenAI's later program, does it: two
-        # that fit are one character, any other is U+FFFD.
-        halves = data.decode("utf-8", "surrogatepass")
-        return halves.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    except UnicodeDecodeError:
-        return data.decode("utf-8", "replace")

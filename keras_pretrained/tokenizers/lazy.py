@@ -48,3 +48,17 @@ def huggingface_tokenizers() -> Any:
             f"({error}). Install it: pip install 'tokenizers>=0.21'"
         ) from error
     return tokenizers
+
+
+def spacy() -> Any:
+    """The `spacy` module, whose rules split texts into words."""
+    try:
+        import spacy
+    except ImportError as error:
+        raise ImportError(
+            "fast.ai's tokenizers split texts by the rules of spaCy, which could not be imported "
+            f"({error}). Install it: pip install 'spacy>=3.7'. Or pass another splitter: a "
+            "function of your own from a str to its words, or splitter='whitespace' for texts "
+            "whose words stand apart already."
+        ) from error
+    return spacy

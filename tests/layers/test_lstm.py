@@ -20,6 +20,7 @@ BACKEND = keras.backend.backend()
 FEATURES, UNITS = 5, 7
 DIALECTS = {
     "torch": {},
+    "two biases": {"recurrent_bias": True},
     "projected": {"projection_size": 3},
     "tensorflow": {
         "projection_size": 5,
@@ -63,7 +64,8 @@ def expected(layer: LSTM, row: np.ndarray, state: Any, recurrent: Any = 1.0) -> 
     outputs = []
     for x in row[::-1] if layer.reverse else row:
         z = x @ weights["kernel"] + hidden @ (weights["recurrent_kernel"] * recurrent)
-        parts = dict(zip(layer.gate_order, np.split(z + weights["bias"], 4), strict=True))
+        z = z + weights["bias"] + weights.get("recurrent_bias", 0.0)
+        parts = dict(zip(layer.gate_order, np.split(z, 4), strict=True))
         cell = sigmoid(parts["f"] + layer.forget_bias) * cell
         cell = clip(cell + sigmoid(parts["i"]) * np.tanh(parts["g"]), layer.cell_clip)
         hidden = sigmoid(parts["o"]) * np.tanh(cell)
@@ -132,6 +134,24 @@ def test_a_mask_drops_weights_of_the_recurrent_kernel() -> None:
     plain = to_numpy(layer(x))
     np.testing.assert_array_equal(to_numpy(layer(x, recurrent_mask=np.ones_like(kept))), plain)
     assert np.abs(outputs - plain).max() > 0.01
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_numbers_with_detached_states(reverse: bool) -> None:
+    """Where gradients end is compared with fast.ai's: tests/layers/test_awd_lstm_parity.py."""
+    layer = make(reverse=reverse)
+    x, mask = batch()
+    plain, ends = to_numpy(layer(x, mask=mask, return_state=True))
+    outputs, state = layer(x, mask=mask, detach_every=2, return_state=True)
+    np.testing.assert_array_equal(to_numpy(outputs), plain)
+    *found, count = to_numpy(state)
+    for one, other in zip(found, ends, strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(count[:, 0], mask.sum(1))
+    more, state = layer(x, mask=mask, initial_state=state, detach_every=2, return_state=True)
+    np.testing.assert_array_equal(to_numpy(state[2])[:, 0], 2 * mask.sum(1))
+    wanted = layer(x, mask=mask, initial_state=ends)
+    np.testing.assert_array_equal(to_numpy(more), to_numpy(wanted))
 
 
 def network(layer: LSTM) -> keras.Model:

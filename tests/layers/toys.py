@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_pretrained.layers import (
     AlbertEncoder,
+    AWDLSTMEncoder,
     BertEncoder,
     DistilBertEncoder,
     ElectraEncoder,
@@ -253,6 +254,12 @@ def make_encoder(
 make_bert = partial(make_encoder, BertEncoder)
 
 
+def make_awd_lstm(**kwargs: Any) -> AWDLSTMEncoder:
+    """AWD-LSTM with random weights; of one layer, because loops take seconds to trace."""
+    sizes = {"vocabulary_size": VOCABULARY, "embedding_size": WIDTH, "num_layers": 1}
+    return AWDLSTMEncoder(architecture=sizes, **kwargs)
+
+
 CASES = (
     Case(
         "bert",
@@ -291,6 +298,12 @@ CASES = (
         ("stem", "layer_0", "layer_1", "layer_2", "final_norm", "logits"),
         ("layer_0", "layer_1", "layer_2"),
         heads_in_use=("final_norm",),
+    ),
+    Case(
+        "awd-lstm",
+        make_awd_lstm,
+        ("stem", "layer_0", "decoder"),
+        ("layer_0",),
     ),
     Case("shared-layer", SharedLayerEncoder, ("stem", "layer_0"), ("layer_0",)),
     Case(

@@ -100,6 +100,11 @@ _PRETRAINED_MODELS = Program("pretrainedmodels", "nasnet", ("pretrainedmodels", 
 _FASTTEXT = Program("fastText", "word_vectors", ("fasttext-wheel",))
 _GENSIM = Program("gensim `KeyedVectors`", "word_vectors", ("gensim",))
 _ALLENNLP = Program("AllenNLP `_ElmoBiLm`", "elmo", ("allennlp", "torch"))
+_FASTAI_OLD = Program("fastai 0.7.0 `get_language_model`", "awd_lstm", ("torch",))
+_FASTAI_OLD_HEAD = Program("fastai 0.7.0 `PoolingLinearClassifier`", "awd_lstm", ("torch",))
+_FASTAI_FIRST = Program("fastai 1.0.61 `AWD_LSTM`", "awd_lstm", ("torch",))
+_FASTAI = Program("fastai `AWD_LSTM`", "awd_lstm", ("fastai", "torch"))
+_FASTAI_CLASSIFIER = Program("fastai `SentenceEncoder`", "awd_lstm", ("fastai", "torch"))
 _HUB = Program("tensorflow_hub `hub.Module`", "hub_modules", ("tensorflow-hub", "tensorflow"))
 _SESSION = Program("TensorFlow, sessions of TF1", "hub_modules", ("tensorflow",))
 _EAGER = Program("TensorFlow, eager", "hub_modules", ("tensorflow",))
@@ -114,6 +119,9 @@ _ALBERT_HF_PIECES = Program(
     "transformers `AlbertTokenizer`", "sentencepiece", ("transformers", "tokenizers")
 )
 _ALLENNLP_CHARACTERS = Program("AllenNLP `ELMoCharacterMapper`", "elmo", ("allennlp",))
+_FASTAI_OLD_WORDS = Program("fastai 0.7.0 `Tokenizer`", "awd_lstm", ("spacy",))
+_FASTAI_FIRST_WORDS = Program("fastai 1.0.61 `Tokenizer`", "awd_lstm", ("spacy",))
+_FASTAI_WORDS = Program("fastai `TokenizeWithRules`", "awd_lstm", ("fastai", "spacy"))
 _OWN, _PUBLISHED = Kind.OWN_VOCABULARY, Kind.REAL_VOCABULARY
 
 ROWS = {
@@ -175,6 +183,20 @@ ROWS = {
     "word-vectors/glove": Row("word-vectors", "glove", "text", _RANDOM, _GENSIM, 1e-6),
     "elmo/allennlp": Row("elmo", "bilm", "HDF5", _WRITTEN, _ALLENNLP),
     "elmo/allennlp-stateful": Row("elmo", "bilm", "HDF5, stateful", _WRITTEN, _ALLENNLP),
+    "ulmfit/fastai-0.7-fwd": Row(
+        "ulmfit", "fastai-0.7", ".h5 (torch), stream, stateful", _RANDOM, _FASTAI_OLD
+    ),
+    "ulmfit/fastai-0.7-bwd": Row(
+        "ulmfit", "fastai-0.7", ".h5 (torch), stream, backward, stateful", _RANDOM, _FASTAI_OLD
+    ),
+    "ulmfit/fastai-1": Row("ulmfit", "fastai", ".pth, stream, stateful", _RANDOM, _FASTAI_FIRST),
+    "ulmfit/fastai-2": Row("ulmfit", "fastai", ".pth, zip, stateful", _RANDOM, _FASTAI),
+    "ulmfit/fastai-2-classifier": Row(
+        "ulmfit", "fastai", ".pth, zip, texts in chunks", _RANDOM, _FASTAI_CLASSIFIER
+    ),
+    "ulmfit/head": Row(
+        "ulmfit", "fastai-0.7", "a classifier's head, by hand", _RANDOM, _FASTAI_OLD_HEAD
+    ),
     "saved-model/tf1-hub": Row("SavedModel", "TF1", "TF-Hub module, texts", _RANDOM, _HUB, 1e-6),
     "saved-model/tf1": Row("SavedModel", "TF1", "reference variables", _RANDOM, _SESSION, 1e-6),
     "saved-model/tf2": Row("SavedModel", "TF2", "texts", _RANDOM, _EAGER, 1e-6),
@@ -198,5 +220,8 @@ ROWS = {
     "sentencepiece/plain/huggingface": Row(
         "SentencePiece", "plain", "", _OWN, _ALBERT_HF_PIECES, 69
     ),
+    "fastai/0.7": Row("fast.ai's words", "fastai 0.7", "", _OWN, _FASTAI_OLD_WORDS, 0),
+    "fastai/1": Row("fast.ai's words", "fastai 1", "", _OWN, _FASTAI_FIRST_WORDS, 0),
+    "fastai/2": Row("fast.ai's words", "fastai 2", "", _OWN, _FASTAI_WORDS, 0),
     "characters/allennlp": Row("characters", "bytes", "", _PUBLISHED, _ALLENNLP_CHARACTERS, 0),
 }

@@ -93,6 +93,7 @@ OTHERS = {
         1e-12,
     ),
     "elmo": ({f"elmo-{name}" for name in ("original", "original-5.5b", "medium", "small")}, None),
+    "ulmfit": ({f"ulmfit-wt103{a}{b}" for a in ("", "-fastai") for b in ("", "-backward")}, None),
     "electra": (
         {f"electra-{size}{kind}" for size in SIZES for kind in ("", "-generator")},
         1e-12,

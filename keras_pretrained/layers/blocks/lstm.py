@@ -8,8 +8,11 @@ import keras
 
 from keras_pretrained.layers.blocks.block import Block
 
-State = tuple[Any, Any]
-"""Hidden state (batch, output size) and cell state (batch, units)."""
+State = tuple[Any, ...]
+"""Hidden state (batch, output size) and cell state (batch, units).
+
+With `detach_every` also (batch, 1), the number of real positions that were read.
+"""
 
 GATES = "ifgo"
 """Input gate, forget gate, candidate (TensorFlow 1 calls it j), output gate: torch's order."""
@@ -42,11 +45,13 @@ class LSTM(Block):
             their inputs do.
         residual: whether the input is added to the output, of the same size. The recurrence does
             not see it.
+        recurrent_bias: whether there is a second bias, as in torch: the gradient changes their sum
+            twice as much as one alone.
         kernel_initializer, recurrent_initializer: of the kernels, when the weights are random.
 
     Variables, with `size` for the size of the hidden state: `kernel` (features, 4 units),
-    `recurrent_kernel` (size, 4 units), `bias` (4 units,), and with a projection `projection_kernel`
-    (units, size).
+    `recurrent_kernel` (size, 4 units), `bias` (4 units,), perhaps `recurrent_bias` (4 units,), and
+    with a projection `projection_kernel` (units, size).
 
     Example:
 
@@ -68,6 +73,7 @@ class LSTM(Block):
         projection_clip: float | None = None,
         reverse: bool = False,
         residual: bool = False,
+        recurrent_bias: bool = False,
         kernel_initializer: Any = "glorot_uniform",
         recurrent_initializer: Any = "glorot_uniform",
         **kwargs: Any,
@@ -87,6 +93,7 @@ class LSTM(Block):
         self.projection_clip = projection_clip
         self.reverse = reverse
         self.residual = residual
+        self.has_recurrent_bias = recurrent_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
 
@@ -111,6 +118,10 @@ class LSTM(Block):
             name="recurrent_kernel",
         )
         self.bias = self.add_weight(shape=(gates,), initializer="zeros", name="bias")
+        if self.has_recurrent_bias:
+            self.recurrent_bias = self.add_weight(
+                shape=(gates,), initializer="zeros", name="recurrent_bias"
+            )
         if self.projection_size is not None:
             self.projection_kernel = self.add_weight(
                 shape=(self.units, self.projection_size),
@@ -125,6 +136,7 @@ class LSTM(Block):
         initial_state: State | None = None,
         return_state: bool = False,
         recurrent_mask: Any = None,
+        detach_every: int | None = None,
     ) -> Any:
         """Runs over all positions.
 
@@ -136,6 +148,8 @@ class LSTM(Block):
             return_state: whether the state behind the last real position is returned, too.
             recurrent_mask: factors for the recurrent kernel, of its shape, the same at every
                 position (weight drop).
+            detach_every: number of real positions after which no gradient goes back through the
+                state, counted from the first one that is read (truncated back-propagation).
 
         Returns:
             (batch, length, output size), or that and the state.
@@ -151,21 +165,31 @@ class LSTM(Block):
         if recurrent_mask is not None:
             recurrent = recurrent * ops.cast(recurrent_mask, recurrent.dtype)
         loop = keras.layers.RNN(
-            _Cell(self, recurrent),
+            _Cell(self, recurrent, detach_every),
             return_sequences=True,
             return_state=True,
             zero_output_for_mask=True,
             name="loop",
         )
         start = None if initial_state is None else list(initial_state)
+        if detach_every is not None and (start is None or len(start) == 2):
+            start = self._counted(inputs, start)
         # Its computation alone: as a layer it would cast what it is given, and mark the outputs.
-        outputs, hidden, cell = loop.call(projected, initial_state=start, mask=mask)
+        outputs, *state = loop.call(projected, initial_state=start, mask=mask)
         outputs = ops.cast(outputs, self.compute_dtype)
         if self.reverse:
             outputs = ops.flip(outputs, axis=1)
         if self.residual:
             outputs = outputs + inputs
-        return (outputs, (hidden, cell)) if return_state else outputs
+        return (outputs, tuple(state)) if return_state else outputs
+
+    def _counted(self, inputs: Any, state: list[Any] | None) -> list[Any]:
+        ops = keras.ops
+        batch = ops.shape(inputs)[0]
+        if state is None:
+            dtype = keras.backend.result_type(self.compute_dtype, "float32")
+            state = [ops.zeros((batch, size), dtype) for size in (self.output_size, self.units)]
+        return [*state, ops.zeros((batch, 1), "int32")]
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """None: who gives the mask has it."""
@@ -173,6 +197,8 @@ class LSTM(Block):
 
     def _input_bias(self) -> Any:
         bias = keras.ops.convert_to_tensor(self.bias)
+        if self.has_recurrent_bias:
+            bias = bias + self.recurrent_bias
         if not self.forget_bias:
             return bias
         added = [self.forget_bias if gate == "f" else 0.0 for gate in self.gate_order]
@@ -189,6 +215,7 @@ class LSTM(Block):
             "projection_clip": self.projection_clip,
             "reverse": self.reverse,
             "residual": self.residual,
+            "recurrent_bias": self.has_recurrent_bias,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "recurrent_initializer": keras.initializers.serialize(self.recurrent_initializer),
         }
@@ -201,9 +228,13 @@ class _Cell:
     precision drift away.
     """
 
-    def __init__(self, layer: LSTM, recurrent: Any) -> None:
+    def __init__(self, layer: LSTM, recurrent: Any, detach_every: int | None = None) -> None:
         self.compute_dtype = keras.backend.result_type(layer.compute_dtype, "float32")
         self.state_size = [layer.output_size, layer.units]
+        self._detach_every = detach_every
+        if detach_every is not None:
+            # The third state counts real positions: padding leaves it as it is, too.
+            self.state_size.append(1)
         self.output_size = layer.output_size
         self._layer = layer
         self._recurrent = recurrent
@@ -216,7 +247,11 @@ class _Cell:
     def call(self, projected: Any, states: Any) -> tuple[Any, list[Any]]:
         """One position: (batch, 4 units) and the states before it -> output and states."""
         ops, layer = keras.ops, self._layer
-        hidden, cell = states
+        hidden, cell, *count = states
+        if self._detach_every is not None:
+            border = ops.equal(count[0] % self._detach_every, 0)
+            hidden, cell = (ops.where(border, ops.stop_gradient(x), x) for x in (hidden, cell))
+            count = [count[0] + 1]
         z = self._precise(projected) + self._product(hidden, self._recurrent)
         parts = dict(zip(layer.gate_order, ops.split(z, 4, axis=-1), strict=True))
         cell = ops.sigmoid(parts["f"]) * cell + ops.sigmoid(parts["i"]) * ops.tanh(parts["g"])
@@ -225,7 +260,7 @@ class _Cell:
         if self._projection is not None:
             hidden = self._product(hidden, self._projection)
         hidden = _clipped(hidden, layer.projection_clip)
-        return hidden, [hidden, cell]
+        return hidden, [hidden, cell, *count]
 
     __call__ = call
 

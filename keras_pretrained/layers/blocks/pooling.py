@@ -46,10 +46,22 @@ def mean_maximum(hidden: Any, mask: Any) -> Any:
     return keras.ops.concatenate([mean(hidden, mask), maximum(hidden, mask)], axis=-1)
 
 
+def last_maximum_mean(hidden: Any, mask: Any) -> Any:
+    """ULMFiT's concat pooling: last, maximum and mean side by side, three times the hidden size."""
+    parts = [last(hidden, mask), maximum(hidden, mask), mean(hidden, mask)]
+    return keras.ops.concatenate(parts, axis=-1)
+
+
+def pooled_parts(pooling: str | None) -> int:
+    """How many vectors of the hidden size stand side by side in a pooled one."""
+    return 1 if pooling is None else pooling.count("-") + 1
+
+
 POOLING: dict[str, Callable[[Any, Any], Any]] = {
     "cls": first,
     "mean": mean,
     "max": maximum,
     "mean-max": mean_maximum,
     "last": last,
+    "last-max-mean": last_maximum_mean,
 }

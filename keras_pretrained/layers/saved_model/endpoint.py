@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import tensorflow as tf
@@ -65,6 +65,19 @@ class Endpoint(ABC):
     @abstractmethod
     def _call(self, tensors: list[Any], training: bool) -> Any:
         """Its result for tensors of the right types, in the order of `inputs`."""
+
+    def use(self, values: Sequence[Any]) -> None:
+        """Lets the function work on other variables of the same shapes, in their order."""
+        replaced = zip(self.variables, values, strict=True)
+        shared = {id(each.value.handle): value for each, value in replaced}
+        self._replace(shared)
+        self.variables = [
+            replace(each, value=value) for each, value in zip(self.variables, values, strict=True)
+        ]
+
+    @abstractmethod
+    def _replace(self, shared: Mapping[int, Any]) -> None:
+        """Replaces variables: id of a handle -> the variable to use."""
 
     def losses(self) -> Iterable[Callable[[], Any]]:
         """The regularisation losses that its author added."""
@@ -136,6 +149,19 @@ def used_variables(functions: Iterable[Any]) -> list[Any]:
             if variable is not None and inner.consumers():
                 found[id(variable)] = variable
     return list(found.values())
+
+
+def replace_captures(function: Any, shared: Mapping[int, Any]) -> None:
+    """Lets a concrete function work on other variables: id of a handle -> variable."""
+    function.graph.variables = [
+        shared.get(id(variable.handle), variable) for variable in function.graph.variables
+    ]
+    function.set_external_captures(
+        [
+            shared[id(captured)].handle if id(captured) in shared else captured
+            for captured in function.captured_inputs
+        ]
+    )
 
 
 def held(variables: Iterable[Any], trainable: Callable[[Any], bool]) -> tuple[list, bool]:

@@ -13,9 +13,9 @@ import os
 import re
 import shutil
 import tempfile
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, finalize
 
 from keras_pretrained.checkpoints.file_bytes import FileBytes
 from keras_pretrained.presets import resolve
@@ -56,7 +56,6 @@ class ModuleFiles:
     handle: str | None = None
     name: str = ""
     state: bool = False
-    _temporary: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
 
     def with_state(self) -> ModuleFiles:
         """The same files; those of the variables count."""
@@ -133,13 +132,12 @@ def fetched_module(handle: str, digest: str, state: bool) -> ModuleFiles:
 
 def private_copy(folder: Path, name: str, state: bool) -> ModuleFiles:
     """A copy of a module that goes when the last layer that uses it goes."""
-    temporary = tempfile.TemporaryDirectory(
-        prefix="keras_pretrained_module_", ignore_cleanup_errors=True
-    )
-    target = Path(temporary.name)
+    target = Path(tempfile.mkdtemp(prefix="keras_pretrained_module_"))
     original = _module(folder, None, name, state)
     original.copy_to(target)
-    return replace(original, folder=target, _temporary=temporary)
+    copy = replace(original, folder=target)
+    finalize(copy, shutil.rmtree, target, ignore_errors=True)
+    return copy
 
 
 def digest_of(folder: Path, state: bool) -> str:

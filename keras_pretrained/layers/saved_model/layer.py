@@ -14,7 +14,6 @@ from keras_pretrained.layers.base import PretrainedLayer
 from keras_pretrained.layers.depth import Stage, StageCall, State
 from keras_pretrained.layers.saved_model.files import (
     KNOWN,
-    VARIABLES,
     ModuleError,
     ModuleFiles,
     fetched_module,
@@ -62,6 +61,9 @@ class SavedModelLayer(PretrainedLayer):
         arguments: further arguments of the saved function by name, e.g. `{"dropout_rate": 0.2}`.
         output_shape: the shape of the output without the batch axis (of several: a dictionary by
             name), where the graph does not tell it.
+        keep_statistics: whether variables that do not train, such as those of batch normalisations,
+            stay as they are while the others train. A module that has such variables then runs in
+            inference mode, and its dropout is off.
         embed: whether `.keras` files hold the module itself. With False they hold its handle and
             its hash, and a machine that loads them must have fetched it. Variables are in the
             file in both cases.
@@ -99,6 +101,7 @@ class SavedModelLayer(PretrainedLayer):
         tags: Sequence[str] | None = None,
         arguments: Mapping[str, Any] | None = None,
         output_shape: Any = None,
+        keep_statistics: bool = False,
         embed: bool = True,
         name: str | None = None,
         dtype: Any = None,
@@ -108,6 +111,7 @@ class SavedModelLayer(PretrainedLayer):
         _check_backend(self.name)
         self.choice = Choice(signature, None if tags is None else tuple(tags), arguments or {})
         self.output_name = output
+        self.keep_statistics = keep_statistics
         self.embed = embed
         self._endpoint: Endpoint | None = None
         self._files: ModuleFiles | None = None
@@ -155,17 +159,17 @@ class SavedModelLayer(PretrainedLayer):
         if files is None and record.handle is not None:
             files = fetched_module(record.handle, record.digest, record.state)
         if files is not None and files.is_unchanged():
-            self._bind(files, restore=(files.folder / VARIABLES).is_dir(), safe=False)
+            self._bind(files, safe=False)
 
     def _hold_variables(self, described: Sequence[Any]) -> None:
         with self._open_name_scope():
             self.held = ModuleVariables(described, name="variables")
 
-    def _bind(self, files: ModuleFiles, restore: bool, safe: bool) -> None:
-        """Runs the module's functions over the variables that the layer already has."""
-        endpoint = self._loaded(files, restore, safe)
+    def _bind(self, files: ModuleFiles, safe: bool) -> None:
+        """Lets the module's function work on the variables that the layer already has."""
+        endpoint = self._loaded(files, restore=self.record.state, safe=safe)
         self.record.check(endpoint, files.name)
-        self.held.bind([variable.value for variable in endpoint.variables], keep=not restore)
+        endpoint.use(self.held.values())
         self._hold(files, endpoint)
 
     def _loaded(self, files: ModuleFiles, restore: bool, safe: bool) -> Endpoint:
@@ -207,14 +211,10 @@ class SavedModelLayer(PretrainedLayer):
     def call(self, inputs: Any, training: bool | None = None, features: bool = False) -> Any:
         endpoint = self._ready()
         result = super().call(inputs, training=training, features=features)
-        if self._trains:
+        if self.trains(0):
             for loss in endpoint.losses():
                 self.add_loss(loss())
         return result
-
-    @property
-    def _trains(self) -> bool:
-        return self.trainable and self._first_trainable == 0
 
     def begin(self, inputs: Any) -> State:
         from keras_pretrained.layers.saved_model.endpoint import converted
@@ -225,7 +225,9 @@ class SavedModelLayer(PretrainedLayer):
 
     def _run(self, state: State, call: StageCall) -> State:
         tensors = [state[f"input_{number}"] for number in range(len(state))]
-        outputs = self._ready().run(tensors, call.training, trains=call.training)
+        fixed = any(not variable.trainable for variable in self.record.variables)
+        training = call.training and not (self.keep_statistics and fixed)
+        outputs = self._ready().run(tensors, training, trains=call.training)
         return {f"output_{number}": each for number, each in enumerate(flat(outputs))}
 
     def finish(self, state: State, call: StageCall) -> Any:
@@ -324,7 +326,7 @@ class SavedModelLayer(PretrainedLayer):
                 f"The module in the file is not the one that layer {self.name!r} was saved with: "
                 f"its hash is {files.digest}. Expected {self.record.digest}. The file is damaged."
             )
-        self._bind(files, restore=self.record.state, safe=self._in_safe_mode)
+        self._bind(files, safe=self._in_safe_mode)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -336,6 +338,7 @@ class SavedModelLayer(PretrainedLayer):
             "output": self.output_name,
             "tags": None if self.choice.tags is None else list(self.choice.tags),
             "arguments": dict(self.choice.arguments),
+            "keep_statistics": self.keep_statistics,
             "embed": self.embed,
         }
 

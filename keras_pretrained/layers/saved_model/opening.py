@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import tensorflow as tf
 
 from keras_pretrained.layers.saved_model.endpoint import Endpoint
@@ -34,8 +36,20 @@ def open_module(files: ModuleFiles, choice: Choice, *, restore: bool, safe: bool
         if saved.is_tf1:
             return open_tf1(saved, choice.signature, choice.tags, choice.arguments, restore)
         return open_tf2(saved, choice.signature, choice.arguments, restore)
-    except (tf.errors.OpError, OSError, KeyError) as error:
-        raise ModuleError(f"TensorFlow cannot load {files.name!r}: {error}") from error
+    except (tf.errors.OpError, IndexError, KeyError, OSError) as error:
+        raise ModuleError(
+            f"TensorFlow cannot load {files.name!r}: {_reason(error)}. If a file of it is cut off "
+            "or missing, copy or fetch the module again."
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """What TensorFlow says went wrong, without the trace of where it built the graph."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    said = [line for line in lines if line and not line.startswith("[[")]
+    nodes = re.findall(r"\[\[\{\{node ([^}]+)\}\}\]\]", str(error))
+    place = f" (in {nodes[0]})" if nodes else ""
+    return f"{said[-1] if said else type(error).__name__}{place}"
 
 
 def _import_text(name: str) -> None:

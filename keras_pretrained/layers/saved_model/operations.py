@@ -2,7 +2,7 @@
 
 A graph of these alone cannot do more than a Keras layer. The list is of what is known to be
 harmless, so an operation that a later TensorFlow adds is not on it. `safety.py` checks a graph
-against it; `test_operations.py` checks it against TensorFlow's own list.
+against it; `tests/layers/test_saved_model_safety.py` checks it against TensorFlow's own list.
 """
 
 from __future__ import annotations
@@ -53,10 +53,7 @@ _VARIABLES = """
 """
 
 _CONTROL = """
-    Case If PartitionedCall StatefulPartitionedCall StatelessCase StatelessIf StatelessWhile While
-    TensorListConcatV2 TensorListElementShape TensorListFromTensor TensorListGather
-    TensorListGetItem TensorListLength TensorListPopBack TensorListPushBack TensorListReserve
-    TensorListResize TensorListSetItem TensorListSplit TensorListStack EmptyTensorList
+    Case If PartitionedCall StatefulPartitionedCall StatelessCase StatelessIf
 """
 
 _RANDOM = """
@@ -71,6 +68,13 @@ _RANDOM = """
 COMPILABLE = frozenset(f"{_NUMBERS}{_VARIABLES}{_CONTROL}{_RANDOM}".split())
 """Those that XLA compiles as well."""
 
+# XLA compiles a loop, but not its gradient unless it knows how often it runs.
+_LOOPS = """
+    EmptyTensorList StatelessWhile TensorListConcatV2 TensorListElementShape TensorListFromTensor
+    TensorListGather TensorListGetItem TensorListLength TensorListPopBack TensorListPushBack
+    TensorListReserve TensorListResize TensorListSetItem TensorListSplit TensorListStack While
+"""
+
 _OLD_CONTROL = """
     Assert ControlTrigger Enter Exit LoopCond Merge NextIteration Switch
     RefEnter RefExit RefIdentity RefMerge RefNextIteration RefSelect RefSwitch
@@ -78,6 +82,26 @@ _OLD_CONTROL = """
     TensorArrayScatterV3 TensorArraySizeV3 TensorArraySplitV3 TensorArrayV3 TensorArrayWriteV3
     Assign AssignAdd AssignSub IsVariableInitialized ScatterUpdate Variable VariableV2
     DestroyResourceOp FakeParam MutexLock MutexV2 StackCloseV2 StackPopV2 StackPushV2 StackV2
+"""
+
+_OPTIMIZERS = """
+    ApplyAdaMax ApplyAdadelta ApplyAdagrad ApplyAdagradDA ApplyAdagradV2 ApplyAdam ApplyAddSign
+    ApplyCenteredRMSProp ApplyFtrl ApplyFtrlV2 ApplyGradientDescent ApplyMomentum ApplyPowerSign
+    ApplyProximalAdagrad ApplyProximalGradientDescent ApplyRMSProp
+    ResourceApplyAdaMax ResourceApplyAdadelta ResourceApplyAdagrad ResourceApplyAdagradDA
+    ResourceApplyAdagradV2 ResourceApplyAdam ResourceApplyAdamWithAmsgrad ResourceApplyAddSign
+    ResourceApplyCenteredRMSProp ResourceApplyFtrl ResourceApplyFtrlV2
+    ResourceApplyGradientDescent ResourceApplyKerasMomentum ResourceApplyMomentum
+    ResourceApplyPowerSign ResourceApplyProximalAdagrad ResourceApplyProximalGradientDescent
+    ResourceApplyRMSProp ResourceSparseApplyAdadelta ResourceSparseApplyAdagrad
+    ResourceSparseApplyAdagradDA ResourceSparseApplyAdagradV2 ResourceSparseApplyCenteredRMSProp
+    ResourceSparseApplyFtrl ResourceSparseApplyFtrlV2 ResourceSparseApplyKerasMomentum
+    ResourceSparseApplyMomentum ResourceSparseApplyProximalAdagrad
+    ResourceSparseApplyProximalGradientDescent ResourceSparseApplyRMSProp
+    ScatterAdd ScatterSub SparseApplyAdadelta SparseApplyAdagrad SparseApplyAdagradDA
+    SparseApplyAdagradV2 SparseApplyCenteredRMSProp SparseApplyFtrl SparseApplyFtrlV2
+    SparseApplyMomentum SparseApplyProximalAdagrad SparseApplyProximalGradientDescent
+    SparseApplyRMSProp
 """
 
 _OTHER_NUMBERS = """
@@ -150,7 +174,8 @@ TEXT = frozenset(_TEXT.split())
 HARMLESS = (
     COMPILABLE
     | TEXT
-    | frozenset(f"{_OLD_CONTROL}{_OTHER_NUMBERS}{_SPARSE}{_STRINGS}{_TABLES}".split())
+    | frozenset(f"{_LOOPS}{_OLD_CONTROL}{_OPTIMIZERS}{_OTHER_NUMBERS}".split())
+    | frozenset(f"{_SPARSE}{_STRINGS}{_TABLES}".split())
 )
 """All that only compute."""
 

@@ -11,6 +11,7 @@ from keras_pretrained.layers.saved_model.endpoint import (
     Endpoint,
     can_compile,
     held,
+    replace_captures,
     tree_of,
     used_variables,
 )
@@ -108,12 +109,20 @@ class _Loaded(Endpoint):
                 "none of its variables is marked as trainable" if self.variables else _NO_VARIABLES
             )
         self.compiles = can_compile(used)
+        self._used = used
         self._losses = list(getattr(loaded, "regularization_losses", ()))
         view = tf.train.TrackableView(loaded)
         resource = tf.saved_model.experimental.TrackableResource
         self.resources = [each for each in view.descendants() if isinstance(each, resource)]
         # The functions hold their variables and tables by weak references only.
         self._loaded = loaded
+
+    def _replace(self, shared: Mapping[int, Any]) -> None:
+        functions = list(self._used)
+        for loss in self._losses:
+            functions += _traces(loss)
+        for each in functions:
+            replace_captures(each, shared)
 
     def losses(self) -> Iterable[Callable[[], Any]]:
         return self._losses
@@ -151,7 +160,8 @@ class _Callable(_Loaded):
         call, train = self._chosen(False), self._chosen(True)
         self.takes_training = train is not call
         super().__init__(saved, loaded, [call, train] if self.takes_training else [call])
-        self._form = {False: self._template(call), True: self._template(train)}
+        self._traced = {False: call, True: train}
+        self._form = {flag: self._template(trace) for flag, trace in self._traced.items()}
         taken = self._inputs(call)
         trees = {name: tree_of(part, saved.name, name) for name, part in taken.items()}
         if not trees:
@@ -227,7 +237,7 @@ class _Callable(_Loaded):
             positional.append(values.pop(name))
         unnamed = sorted(name for name in values if name.startswith("argument_"))
         positional += [values.pop(name) for name in unnamed]
-        return self._function(*positional, **values)
+        return self._traced[training](*positional, **values)
 
 
 def _has_tensors(part: Any) -> bool:

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import keras
-
-
-class Described(Protocol):
-    """A variable of a module; without `value` where the module is not there yet."""
-
-    name: str
-    trainable: bool
 
 
 class ModuleVariables(keras.layers.Layer):
@@ -39,22 +32,14 @@ class ModuleVariables(keras.layers.Layer):
                 )
             self._track_variable(variable)
         # Keras keeps trainable variables apart; the module has an order of its own.
-        self._order = [*self._trainable_variables, *self._non_trainable_variables]
         kinds = [[each for each in described if each.trainable is kind] for kind in (True, False)]
         places = {id(each): place for place, each in enumerate(described)}
         self._places = [places[id(each)] for kind in kinds for each in kind]
         self.built = True
 
-    def bind(self, values: Sequence[Any], keep: bool) -> None:
-        """Lets each variable be another `tf.Variable`.
-
-        Args:
-            values: in the order in which they were described.
-            keep: whether they get the values of the variables that they replace.
-        """
-        for variable, place in zip(self._order, self._places, strict=True):
-            if keep:
-                values[place].assign(variable.value)
-            # Keras has no way to exchange what a variable stands on, and a module's functions can
-            # only be loaded with variables of their own.
-            variable._value = values[place]
+    def values(self) -> list[Any]:
+        """The `tf.Variable`s, in the order in which they were described."""
+        # The flag of a variable may have been changed since, so that Keras' lists tell nothing.
+        ordered = [*self._trainable_variables, *self._non_trainable_variables]
+        found = dict(zip(self._places, ordered, strict=True))
+        return [found[place].value for place in range(len(found))]

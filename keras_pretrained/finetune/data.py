@@ -1,0 +1,141 @@
+"""A data set of batches, seen as rows that can be hashed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+DEFAULT_BATCH_SIZE = 32
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How targets and weights are put together from arrays: structures of names, or None."""
+
+    targets: Any
+    weights: Any
+
+
+@dataclass(frozen=True)
+class Example:
+    """A batch.
+
+    Attributes:
+        inputs: as the model takes them.
+        targets: targets and weights, flat, by name.
+    """
+
+    inputs: Any
+    targets: Mapping[str, np.ndarray]
+
+    def hashes(self) -> np.ndarray:
+        """(rows, 2) of 64 bits each: the same for equal rows, in whatever batch they are."""
+        leaves = [numpy_of(leaf) for leaf in keras.tree.flatten(self.inputs)]
+        leaves += [array for _, array in sorted(self.targets.items())]
+        kinds = "".join(f"{leaf.dtype} {leaf.shape[1:]};" for leaf in leaves).encode()
+        found = np.empty((len(leaves[0]), 2), "uint64")
+        for row in range(len(found)):
+            made = hashlib.blake2b(kinds, digest_size=16)
+            for leaf in leaves:
+                made.update(_bytes(leaf[row]))
+            found[row] = np.frombuffer(made.digest(), "uint64")
+        return found
+
+
+class Batches:
+    """Batches of `(inputs, targets, weights)` that can be iterated more than once.
+
+    Args:
+        dataset: a `tf.data.Dataset`, a `keras.utils.PyDataset`, another iterable, or arrays.
+        batch_size: of arrays.
+
+    Raises:
+        ValueError: a data set that has no end, or that can be iterated once only.
+    """
+
+    def __init__(self, dataset: Any, batch_size: int | None = None) -> None:
+        if isinstance(dataset, Mapping | np.ndarray):
+            dataset = (dataset,)
+        self._dataset = dataset
+        self._batch_size = batch_size or DEFAULT_BATCH_SIZE
+        self.layout = Layout(None, None)
+        endless = isinstance(dataset, keras.utils.PyDataset) and dataset.num_batches is None
+        cardinality = getattr(dataset, "cardinality", None)
+        if endless or (callable(cardinality) and int(cardinality()) == -1):
+            raise ValueError(
+                "The data set has no end. Take a part of it first: `dataset.take(number)`."
+            )
+        if not hasattr(dataset, "__getitem__") and iter(dataset) is dataset:
+            raise ValueError(
+                f"The data can be iterated once only. Expected a tf.data.Dataset, a PyDataset or "
+                f"arrays. Received: {type(dataset).__name__}"
+            )
+
+    def __iter__(self) -> Iterator[Example]:
+        for batch in self._batches():
+            inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(batch)
+            self.layout = Layout(_named(targets, "target"), _named(weights, "weight"))
+            arrays = _flat(targets, "target") | _flat(weights, "weight")
+            yield Example(inputs, arrays)
+
+    def _batches(self) -> Iterator[Any]:
+        data = self._dataset
+        if isinstance(data, keras.utils.PyDataset):
+            yield from (data[index] for index in range(len(data)))
+        elif isinstance(data, tuple):
+            count = len(keras.tree.flatten(data[0])[0])
+            for start in range(0, count, self._batch_size):
+                stop = start + self._batch_size
+                yield keras.tree.map_structure(lambda x, a=start, b=stop: x[a:b], data)
+        else:
+            yield from data
+
+
+def digest_of(hashes: Iterable[np.ndarray]) -> str:
+    """Of a set of rows, in whatever order: a data set that shuffles has the same rows."""
+    total, count = np.zeros(2, "uint64"), 0
+    for each in hashes:
+        total += each.sum(axis=0, dtype="uint64")
+        count += len(each)
+    text = f"{total.tolist()} {count}".encode()
+    return hashlib.blake2b(text, digest_size=12).hexdigest()
+
+
+def numpy_of(leaf: Any) -> np.ndarray:
+    """A tensor as an array, also one of strings."""
+    if isinstance(leaf, np.ndarray):
+        return leaf
+    converted = leaf.numpy() if hasattr(leaf, "numpy") else np.asarray(leaf)
+    return np.asarray(converted)
+
+
+def _bytes(row: Any) -> bytes:
+    row = np.asarray(row)
+    if row.dtype.kind not in "OU":
+        return row.tobytes()
+    # Strings: their lengths, too, or two texts could be told apart by nothing.
+    texts = [x if isinstance(x, bytes) else str(x).encode() for x in row.ravel().tolist()]
+    return b"".join(len(text).to_bytes(8, "big") + text for text in texts)
+
+
+def _named(structure: Any, prefix: str) -> Any:
+    if structure is None:
+        return None
+    names = [f"{prefix}_{index}" for index in range(len(keras.tree.flatten(structure)))]
+    return keras.tree.pack_sequence_as(structure, names)
+
+
+def _flat(structure: Any, prefix: str) -> dict[str, np.ndarray]:
+    leaves = [] if structure is None else keras.tree.flatten(structure)
+    arrays = {f"{prefix}_{index}": numpy_of(leaf) for index, leaf in enumerate(leaves)}
+    for name, array in arrays.items():
+        if array.dtype.hasobject or array.dtype.kind in "US":
+            raise ValueError(
+                f"Expected targets and weights of numbers. Received for {name}: {array.dtype}"
+            )
+    return arrays
