@@ -57,7 +57,7 @@ class CachedFeatures(keras.utils.PyDataset):
         def read(name: str) -> np.ndarray:
             return np.asarray(arrays[name][chosen])
 
-        parts = (self._layout.targets, self._layout.weights)
+        parts: tuple[Any, ...] = (self._layout.targets, self._layout.weights)
         while parts and parts[-1] is None:
             parts = parts[:-1]
         found = [None if part is None else keras.tree.map_structure(read, part) for part in parts]

@@ -27,6 +27,7 @@ STAND_INS = {
     "checkpoints/124M": GOLDENS / "gpt2" / "openai",
     "checkpoints/gpt2": GOLDENS / "gpt2" / "hf",
     "checkpoints/elmo": GOLDENS / "elmo",
+    "checkpoints/wt103": GOLDENS / "awd_lstm" / "fastai-0.7",
     "modules/nnlm-en-dim50-1": GOLDENS / "hub_modules" / "tf1_text",
     "modules/nnlm-en-dim50-2": GOLDENS / "hub_modules" / "tf2_text",
     "modules/towers": GOLDENS / "hub_modules" / "keras2",

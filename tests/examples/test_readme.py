@@ -29,7 +29,7 @@ from tests.examples.documents import (
 README = ROOT / "README.md"
 NAMES = (
     *("checkpoints", "decoders", "elmo", "export", "freezing", "images", "strings"),
-    *("saved_model", "vision", "word_vectors"),
+    *("saved_model", "ulmfit", "vision", "word_vectors"),
 )
 DOCUMENTS = [
     README,

@@ -109,14 +109,15 @@ def test_cached_and_live_training_are_the_same(case: str, tmp_path: Path) -> Non
     x, y = data()
     features = cache_features((x, y), ours, path=tmp_path / "features", batch_size=4)
     head = suffix(ours)
+    rate = 0.005 if "image" in case else 0.1
     losses = []
     for model, fitted in ((live, (x, y)), (head, (features,))):
-        model.compile(keras.optimizers.SGD(0.1, momentum=0.9), LOSS, jit_compile=False)
+        model.compile(keras.optimizers.SGD(rate, momentum=0.9), LOSS, jit_compile=False)
         options = {} if model is head else {"batch_size": 4}
         history = model.fit(*fitted, epochs=4, shuffle=False, verbose=0, **options)
         losses.append(history.history["loss"])
     np.testing.assert_allclose(*losses, atol=1e-4)
-    assert losses[0][-1] < losses[0][0] - 0.003
+    assert losses[0][-1] < losses[0][0] - 0.01
     # What the suffix has learned, the model has: there is only one set of weights.
     assert_same_weights(live, ours, rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(
@@ -431,6 +432,7 @@ def test_a_data_set_that_shuffles_has_the_same_rows(tmp_path: Path) -> None:
         cache_features(data.repeat().batch(3), model)
 
 
+@pytest.mark.exhaustive
 @on_tensorflow
 def test_a_model_on_texts(tmp_path: Path) -> None:
     import tensorflow as tf

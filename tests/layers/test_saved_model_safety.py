@@ -108,7 +108,7 @@ def reads(x: Any) -> Any:
 
 
 def writes(x: Any) -> Any:
-    tf.io.write_file("/tmp/never", "text")
+    tf.io.write_file("never", "text")
     return x
 
 
@@ -121,7 +121,7 @@ def branches(x: Any) -> Any:
 
 
 def saves(x: Any) -> Any:
-    tf.raw_ops.SaveV2(prefix="/tmp/never", tensor_names=["x"], shape_and_slices=[""], tensors=[x])
+    tf.raw_ops.SaveV2(prefix="never", tensor_names=["x"], shape_and_slices=[""], tensors=[x])
     return x
 
 

@@ -166,6 +166,39 @@ def test_variable_that_was_kept_in_parts(tmp_path: Path) -> None:
     assert not layer.record.state
 
 
+def test_updates_of_other_signatures_are_left_alone(tmp_path: Path) -> None:
+    """Each signature has statistics of its own; both graphs have both signatures."""
+
+    def signatures(training: bool) -> dict[str, Any]:
+        found = {}
+        for name in ("first", "second"):
+            taken = v1.placeholder(tf.float32, [None, 3])
+            with v1.variable_scope(name, use_resource=True):
+                scale = v1.get_variable("scale", [3])
+                mean = v1.get_variable("mean", initializer=np.zeros(3, "float32"), trainable=False)
+            given = (taken - mean) * scale
+            if training:
+                update = v1.assign_add(mean, tf.reduce_mean(taken, 0) / 2)
+                v1.add_to_collection("update_ops", update if name == "first" else update.op)
+            found[name] = v1.saved_model.predict_signature_def({"x": taken}, {"y": given})
+        return found
+
+    builder = v1.saved_model.Builder(str(tmp_path / "m"))
+    with v1.Graph().as_default(), v1.Session() as session:
+        found = signatures(False)
+        session.run(v1.global_variables_initializer())
+        builder.add_meta_graph_and_variables(session, [], found)
+    with v1.Graph().as_default():
+        builder.add_meta_graph(["train"], signatures(True))
+        builder.save()
+    for name in ("first", "second"):
+        layer = SavedModelLayer(tmp_path / "m", signature=name, trainable=True)
+        assert {each.name for each in layer.weights} == {f"{name}.scale", f"{name}.mean"}
+        layer(NUMBERS, training=True)
+        mean = layer.non_trainable_weights[0]
+        np.testing.assert_allclose(mean, NUMBERS.mean(0) / 2, atol=1e-6)
+
+
 def test_penalty_that_depends_on_inputs_cannot_train(tmp_path: Path) -> None:
     def outputs(taken: Any) -> Any:
         given = tf.matmul(taken, kernel())

@@ -51,8 +51,7 @@ class Graph(Endpoint):
     def __init__(self, saved: SavedGraph, main: _Loaded, train: _Loaded | None, restore: bool):
         self.kind = _kind(saved)
         plain = main.part()
-        # In TF1 the caller had to run these: they keep the statistics of batch normalisation.
-        training = train.part(train.collection(_UPDATES)) if train else None
+        training = train.part(train.updates()) if train else None
         losses = (train.losses() if train else []) or main.losses()
         parts = [each for each in (plain, training, *losses) if each is not None]
         # The functions hold their variables by weak references only.
@@ -169,6 +168,12 @@ class _Loaded:
     def part(self, updates: Sequence[Any] = ()) -> Part:
         """The signature."""
         return Part(self.loaded, self.feeds, self.fetches, updates)
+
+    def updates(self) -> list[Any]:
+        """What keeps the statistics of batch normalisation. In TF1 the caller had to run it."""
+        found = self.collection(_UPDATES)
+        # Others belong to other signatures.
+        return [update for update in found if not reads_inputs(update, self.feeds)]
 
     def losses(self) -> list[Part]:
         """The regularisation losses that its author added."""

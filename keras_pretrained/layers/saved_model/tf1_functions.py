@@ -22,7 +22,7 @@ class Part:
         loaded: what `tf.saved_model.load` gave.
         feeds: its tensors that are inputs.
         fetches: name -> tensor that is an output.
-        updates: operations that are run at every call.
+        updates: operations or tensors that are run at every call.
     """
 
     def __init__(
@@ -160,9 +160,10 @@ def names_of(variables: Iterable[Any]) -> set[str]:
     return names | {name.rpartition("/part_")[0] for name in names if "/part_" in name}
 
 
-def reads_inputs(tensor: Any) -> bool:
-    """Whether a tensor of a loaded graph depends on what is fed to it."""
-    waiting, seen = [tensor.op], set()
+def reads_inputs(element: Any, fed: Sequence[Any] = ()) -> bool:
+    """Whether a tensor or operation of a loaded graph depends on inputs other than these."""
+    seen = {tensor.op.name for tensor in fed}
+    waiting = [getattr(element, "op", element)]
     while waiting:
         operation = waiting.pop()
         if operation.name in seen:
@@ -171,7 +172,7 @@ def reads_inputs(tensor: Any) -> bool:
         # Variables of TF2 come into a graph as placeholders too.
         if operation.type == "Placeholder" and operation.outputs[0].dtype != tf.resource:
             return True
-        waiting += [each.op for each in operation.inputs]
+        waiting += [*(each.op for each in operation.inputs), *operation.control_inputs]
     return False
 
 
