@@ -50,6 +50,7 @@ class Task:
         self.inputs = {"token_ids": ids, "segment_ids": zeros, "padding_mask": zeros + 1}
         self.labels = np.arange(rows, dtype="int32") % CLASSES
         self.steps = rows // BATCH
+        self.weights: list[np.ndarray] = []
 
 
 def model_of(task: Task, depth: int, dropout: float) -> Any:
@@ -58,7 +59,6 @@ def model_of(task: Task, depth: int, dropout: float) -> Any:
 
     from keras_pretrained.layers import BertEncoder
 
-    keras.utils.set_random_seed(1)
     architecture = {
         "vocabulary_size": task.vocabulary,
         "num_layers": BLOCKS,
@@ -69,7 +69,11 @@ def model_of(task: Task, depth: int, dropout: float) -> Any:
     }
     encoder = BertEncoder(architecture=architecture, pooling="mean", trainable_from=depth or "stem")
     inputs = encoder.symbolic_inputs()
-    return keras.Model(inputs, keras.layers.Dense(CLASSES)(encoder(inputs)))
+    model = keras.Model(inputs, keras.layers.Dense(CLASSES)(encoder(inputs)))
+    # Not by a seed: to set one makes TensorFlow compile everything again.
+    task.weights = task.weights or model.get_weights()
+    model.set_weights(task.weights)
+    return model
 
 
 def epochs_of(task: Task, depth: int, cached: bool, check: bool, folder: Path) -> Epoch:

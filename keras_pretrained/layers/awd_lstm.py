@@ -11,9 +11,9 @@ from typing import Any
 
 import keras
 
+from keras_pretrained.layers.awd_lstm_arguments import check_chunks, check_outputs, scaled_rates
 from keras_pretrained.layers.awd_lstm_source import (
     CLASSIFIER_DROPOUTS,
-    RATES,
     READER,
     AWDLSTMArchitecture,
     decoder_of,
@@ -134,8 +134,9 @@ class AWDLSTMEncoder(Generating, RecurrentEncoder):
         self.state_rows = state_rows
         self.dropout_multiplier = dropout_multiplier
         self.max_length = max_length
-        self._check_outputs(pooling, hidden_layers)
-        self._check_bptt()
+        check_outputs(made, language_model_logits, pooling, hidden_layers)
+        check_chunks(bptt, kept_tokens, language_model_logits)
+        self._rates = scaled_rates(made, dropout_multiplier)
         self.configure_outputs(made.num_layers, pooling, hidden_layers)
         self._set_tokenizer(tokenizer, found)
         self._create_layers()
@@ -146,43 +147,6 @@ class AWDLSTMEncoder(Generating, RecurrentEncoder):
             self.use_heads()
 
     # --- arguments --------------------------------------------------------------------------
-
-    def _check_outputs(self, pooling: str | None, hidden_layers: HiddenLayers) -> None:
-        if pooling == "pooler":
-            raise ValueError(
-                "An AWD-LSTM has no pooler. Use pooling='last-max-mean', as ULMFiT does."
-            )
-        if hidden_layers == "mix" and len(set(self.architecture.widths)) > 1:
-            raise ValueError(
-                "hidden_layers='mix' needs hidden states of one width. Those of this network have "
-                f"{self.architecture.widths}. Use 'all', which puts them side by side."
-            )
-        if self.language_model_logits and (pooling is not None or hidden_layers != -1):
-            raise ValueError(
-                "`language_model_logits=True` gives logits for every token: `pooling` and "
-                f"`hidden_layers` must keep their defaults. Received: pooling={pooling!r}, "
-                f"hidden_layers={hidden_layers!r}"
-            )
-
-    def _check_bptt(self) -> None:
-        for name in ("bptt", "kept_tokens"):
-            value = getattr(self, name)
-            if value is not None and (type(value) is not int or value < 1):
-                raise ValueError(f"`{name}` must be an int from 1 on, or None. Received: {value!r}")
-        if self.kept_tokens is not None and (self.bptt is None or self.kept_tokens < self.bptt):
-            raise ValueError(
-                "`kept_tokens` counts chunks of `bptt` tokens and must be at least one of them. "
-                f"Received: kept_tokens={self.kept_tokens}, bptt={self.bptt}"
-            )
-        if self.kept_tokens is not None and self.language_model_logits:
-            raise ValueError(
-                "`kept_tokens` is for classifiers: a language model has a logit for every token. "
-                f"Received: kept_tokens={self.kept_tokens} and language_model_logits=True"
-            )
-        if self.dropout_multiplier < 0:
-            raise ValueError(
-                f"`dropout_multiplier` must not be negative. Received: {self.dropout_multiplier}"
-            )
 
     def _check_decoder(self, found: Source) -> None:
         checkpoint = found.checkpoint
@@ -211,18 +175,8 @@ class AWDLSTMEncoder(Generating, RecurrentEncoder):
 
     # --- the network ------------------------------------------------------------------------
 
-    def _rate(self, name: str) -> float:
-        rate = getattr(self.architecture, name) * self.dropout_multiplier
-        if not rate < 1:
-            raise ValueError(
-                f"{name} is {rate} with dropout_multiplier={self.dropout_multiplier}. Expected "
-                "less than 1."
-            )
-        return rate
-
     def _create_layers(self) -> None:
-        made, policy = self.architecture, self.dtype_policy
-        rates = {name: self._rate(name) for name in RATES}
+        made, policy, rates = self.architecture, self.dtype_policy, self._rates
         self.table = TokenTable(
             made.vocabulary_size,
             made.embedding_size,

@@ -171,6 +171,11 @@ class GPT2Decoder(Generating, TransformerEncoder):
         super().build_network()
         self.final_norm.build((None, None, self.hidden_size))
 
+    @property
+    def optional_inputs(self) -> tuple[str, ...]:
+        # Packing is for encoders: this bias is causal, over the whole row.
+        return ()
+
     def attention_bias(self, state: State) -> Any:
         length = keras.ops.shape(state["padding_mask"])[1]
         return key_mask_bias(state["padding_mask"], "float32") + causal_bias(length, "float32")

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import keras
 
 from keras_pretrained.layers.base import PretrainedLayer
+from keras_pretrained.layers.blocks.packing import TEXT_STARTS, pooled_texts
 from keras_pretrained.layers.blocks.pooling import POOLING, pooled_parts
 from keras_pretrained.layers.blocks.scalar_mix import ScalarMix
 from keras_pretrained.layers.blocks.tensorflow import (
@@ -150,7 +151,7 @@ class TextEncoder(PretrainedLayer):
     def begin(self, inputs: Any) -> State:
         ops = keras.ops
         given = dict(inputs) if isinstance(inputs, Mapping) else {"token_ids": inputs}
-        unknown = sorted(set(given) - set(self.input_names))
+        unknown = sorted(set(given) - {*self.input_names, *self.optional_inputs})
         if unknown or "token_ids" not in given:
             names = ", ".join(self.input_names)
             raise ValueError(
@@ -167,6 +168,8 @@ class TextEncoder(PretrainedLayer):
             if segment_ids is None:
                 segment_ids = ops.zeros_like(token_ids)
             state["segment_ids"] = ops.cast(segment_ids, "int32")
+        if TEXT_STARTS in given:
+            state[TEXT_STARTS] = ops.cast(given[TEXT_STARTS], "int32")
         return state
 
     def _checked_ids(self, token_ids: Any) -> Any:
@@ -198,6 +201,11 @@ class TextEncoder(PretrainedLayer):
         return ("token_ids", "segment_ids", "padding_mask")
 
     @property
+    def optional_inputs(self) -> tuple[str, ...]:
+        """What the layer takes besides; `text_starts` where a row may hold several texts."""
+        return ()
+
+    @property
     def pad_id(self) -> int:
         """The id that stands for padding when no mask is given."""
         return 0
@@ -223,6 +231,9 @@ class TextEncoder(PretrainedLayer):
             hidden = keras.ops.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
         if self.pooling is None:
             return hidden
+        if TEXT_STARTS in state:
+            starts = state[TEXT_STARTS]
+            return pooled_texts(hidden, state["padding_mask"], starts, self.pooling)
         return POOLING[self.pooling](hidden, state["padding_mask"])
 
     def _all_features(self, state: State) -> dict[str, Any]:
@@ -271,17 +282,21 @@ class TextEncoder(PretrainedLayer):
     def compute_output_spec(
         self, inputs: Any, training: bool | None = None, features: bool = False
     ) -> Any:
+        texts: tuple[int | None, ...] = ()
         # A symbolic call must fail on wrong inputs as a real one does.
         if self.holds_texts(inputs):
             batch, length = self._checked_texts(inputs), None
         else:
-            batch, length = self.begin(inputs)["padding_mask"].shape
+            state = self.begin(inputs)
+            batch, length = state["padding_mask"].shape
+            if TEXT_STARTS in state:
+                texts = (state[TEXT_STARTS].shape[1],)
         self.remember_caller()
         self._features_called = features
         if features:
             self.use_heads()
             return self._feature_spec(batch, length)
-        shape = (batch, length) if self.pooling is None else (batch,)
+        shape = (batch, length) if self.pooling is None else (batch, *texts)
         return keras.KerasTensor((*shape, self.output_size), dtype=self.compute_dtype)
 
     def _checked_texts(self, inputs: Any) -> int | None:

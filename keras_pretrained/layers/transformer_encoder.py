@@ -16,6 +16,13 @@ import keras
 from keras_pretrained.layers.blocks.attention import key_mask_bias
 from keras_pretrained.layers.blocks.block import Dense
 from keras_pretrained.layers.blocks.embedding import Embeddings
+from keras_pretrained.layers.blocks.packing import (
+    TEXT_STARTS,
+    first_tokens,
+    other_text_bias,
+    positions_in_texts,
+    text_numbers,
+)
 from keras_pretrained.layers.blocks.transformer import ACTIVATIONS, TransformerBlock
 from keras_pretrained.layers.depth import Depth, Stage, StageCall, State
 from keras_pretrained.layers.encoder_source import (
@@ -233,13 +240,19 @@ class TransformerEncoder(TextEncoder):
             self.pooler.build((None, self.architecture.hidden_size))
 
     def _embed(self, state: State, call: StageCall) -> State:
+        passed = {name: state[name] for name in ("padding_mask", TEXT_STARTS) if name in state}
+        positions = None
+        if TEXT_STARTS in state:
+            length = keras.ops.shape(state["token_ids"])[1]
+            positions = positions_in_texts(state[TEXT_STARTS], length) + self.position_offset
         hidden = self.embeddings(
             state["token_ids"],
             state.get("segment_ids"),
             state["padding_mask"],
             training=call.training,
+            positions=positions,
         )
-        return self.record({"hidden": hidden, "padding_mask": state["padding_mask"]}, 0, call)
+        return self.record({"hidden": hidden, **passed}, 0, call)
 
     def _run_stage(self, stage: int, state: State, call: StageCall) -> State:
         bias = self.attention_bias(state)
@@ -250,7 +263,11 @@ class TransformerEncoder(TextEncoder):
 
     def attention_bias(self, state: State) -> Any:
         """What is added to the attention scores (batch, heads, queries, keys)."""
-        return key_mask_bias(state["padding_mask"], "float32")
+        bias = key_mask_bias(state["padding_mask"], "float32")
+        if TEXT_STARTS in state:
+            length = keras.ops.shape(state["padding_mask"])[1]
+            bias = bias + other_text_bias(text_numbers(state[TEXT_STARTS], length), "float32")
+        return bias
 
     def _run_block(self, index: int, bias: Any, state: State, call: StageCall) -> State:
         block = self.blocks[self.block_of[index]]
@@ -263,7 +280,10 @@ class TransformerEncoder(TextEncoder):
 
     def _pool(self, state: State, call: StageCall) -> State:
         pooler: Any = self.pooler
-        return {**state, "pooled": pooler(state["hidden"][:, 0])}
+        hidden = state["hidden"]
+        packed = TEXT_STARTS in state
+        first = first_tokens(hidden, state[TEXT_STARTS]) if packed else hidden[:, 0]
+        return {**state, "pooled": pooler(first)}
 
     def stage_of(self, hidden_state: int) -> int:
         return 0 if hidden_state == 0 else 1 + self.block_of[hidden_state - 1]
@@ -286,6 +306,10 @@ class TransformerEncoder(TextEncoder):
     def input_names(self) -> tuple[str, ...]:
         names = ("token_ids", "segment_ids", "padding_mask")
         return names if self.architecture.num_segments > 1 else (names[0], names[2])
+
+    @property
+    def optional_inputs(self) -> tuple[str, ...]:
+        return (TEXT_STARTS,)
 
     def _checked_length(self, max_length: int | None) -> int:
         limit = self.architecture.max_positions

@@ -119,7 +119,7 @@ class Embeddings(Block):
         if positions is None:
             x = x + self._positions(token_ids, padding_mask, training)
         else:
-            x = x + keras.ops.take(self.position_embeddings, positions, axis=0)
+            x = x + take_summed(self.position_embeddings, positions, training)
         x = x if self.norm is None else self.norm(x)
         x = self.dropout(x, training=training)
         return x if self.projection is None else self.projection(x)

@@ -1,0 +1,220 @@
+"""Batches of texts of like length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_pretrained.finetune.data import numpy_of
+
+
+def bucket_by_length(
+    inputs: Mapping[str, Any],
+    targets: Any = None,
+    sample_weight: Any = None,
+    batch_size: int | None = None,
+    tokens: int | None = None,
+    lengths: Sequence[int] | None = None,
+    fill: bool = False,
+    shuffle: bool = False,
+    seed: int = 0,
+) -> LengthBuckets:
+    """Batches of texts of like length, cut to the length of their bucket.
+
+    A row costs what its length is, padding included; of short texts padded to 128, most of a
+    batch is padding. Outputs are those of the whole rows. There are only as many lengths as there
+    are buckets, because a step is compiled anew for each shape.
+
+    Args:
+        inputs: what a tokenizer gives: arrays (texts, any length) under `token_ids`,
+            `padding_mask` and the like, padded behind the text.
+        targets, sample_weight: arrays (texts, ...), or structures of them.
+        batch_size: rows of a batch; 32 by default.
+        tokens: places of a batch instead, padding included: batches of short texts have more
+            rows, `tokens // length`.
+        lengths: of the buckets; by default 16, 32, 64, ... up to the longest text.
+        fill: whether the last batch of a bucket is filled up to the size of the others, with
+            copies of its first row that have the weight 0: shapes are static then, as TPUs need
+            them.
+        shuffle: whether each epoch has other batches in another order.
+        seed: of the shuffling.
+
+    Returns:
+        A `keras.utils.PyDataset` for `fit` and `predict`; `restore(predictions)` puts what
+        `predict` returns into the order of `inputs`.
+
+    Raises:
+        ValueError: inputs that are not padded behind the text, or texts longer than any bucket.
+
+    Example:
+
+    ```python
+    ids = encoder.tokenizer(texts, pad_to=128)
+    model.fit(finetune.bucket_by_length(ids, labels, batch_size=32, shuffle=True), epochs=3)
+    batches = finetune.bucket_by_length(ids)
+    logits = batches.restore(model.predict(batches))
+    ```
+    """
+    return LengthBuckets(
+        inputs, targets, sample_weight, batch_size, tokens, lengths, fill, shuffle, seed
+    )
+
+
+def real_lengths(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The number of real tokens of each row.
+
+    Raises:
+        ValueError: inputs without a mask, or with padding before a real token.
+    """
+    missing = sorted({"token_ids", "padding_mask"} - set(arrays))
+    if missing:
+        raise ValueError(
+            f"Expected the arrays that a tokenizer gives. Missing: {', '.join(missing)}"
+        )
+    mask = np.asarray(arrays["padding_mask"]) != 0
+    lengths = mask.sum(axis=1)
+    before = (mask != (np.arange(mask.shape[1])[None] < lengths[:, None])).any(axis=1)
+    if before.any():
+        raise ValueError(
+            f"Expected padding behind the text only. Row {int(before.argmax())} has some before a "
+            "real token."
+        )
+    return np.asarray(lengths)
+
+
+class LengthBuckets(keras.utils.PyDataset):
+    """Batches of one length each; see `bucket_by_length`.
+
+    Attributes:
+        places: places of all batches of an epoch, padding included.
+        real: real tokens among them.
+    """
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Any],
+        targets: Any,
+        sample_weight: Any,
+        batch_size: int | None,
+        tokens: int | None,
+        lengths: Sequence[int] | None,
+        fill: bool,
+        shuffle: bool,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        if batch_size is not None and tokens is not None:
+            raise ValueError("Expected `batch_size` or `tokens`, not both.")
+        self._arrays = {name: numpy_of(array) for name, array in inputs.items()}
+        real = real_lengths(self._arrays)
+        self._width = self._arrays["token_ids"].shape[1]
+        self._targets = _as_arrays(targets)
+        self._weights = _as_arrays(sample_weight)
+        self._fill, self._shuffle = fill, shuffle
+        self._random = np.random.default_rng(seed)
+        bounds = _bounds(real, lengths, self._width)
+        bucket = np.searchsorted(bounds, real)
+        self._buckets = [
+            (length, np.flatnonzero(bucket == number), _rows(length, batch_size, tokens))
+            for number, length in enumerate(bounds)
+            if (bucket == number).any()
+        ]
+        self._plan = self._planned()
+        self.real = int(real.sum())
+        self.places = sum(
+            length * (size if fill else len(rows)) for length, rows, size in self._plan
+        )
+
+    def __len__(self) -> int:
+        return len(self._plan)
+
+    def __getitem__(self, number: int) -> tuple[Any, ...]:
+        length, rows, size = self._plan[number]
+        count = len(rows)
+        if self._fill:
+            rows = np.concatenate([rows, np.repeat(rows[:1], size - count)])
+        inputs = {name: self._cut(array[rows], length) for name, array in self._arrays.items()}
+        weights = self._weights_of(rows, count)
+        if weights is not None:
+            return inputs, self._chosen(self._targets, rows), weights
+        return (inputs,) if self._targets is None else (inputs, self._chosen(self._targets, rows))
+
+    def restore(self, predictions: Any) -> Any:
+        """What `predict` returned for this data set, in the order of its inputs.
+
+        Raises:
+            ValueError: the data set shuffles, so that its order is another one by now.
+        """
+        if self._shuffle:
+            raise ValueError("Predictions can be restored where shuffle=False only.")
+        sizes = [size if self._fill else len(rows) for _, rows, size in self._plan]
+        starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        rows = [rows for _, rows, _ in self._plan]
+        taken = np.concatenate(
+            [start + np.arange(len(own)) for start, own in zip(starts, rows, strict=True)]
+        )
+        order = np.concatenate(rows)
+        back = taken[np.argsort(order)]
+        return keras.tree.map_structure(lambda x: np.asarray(x)[back], predictions)
+
+    def on_epoch_end(self) -> None:
+        if self._shuffle:
+            self._plan = self._planned()
+
+    def _planned(self) -> list[tuple[int, np.ndarray, int]]:
+        """For each batch its length, its rows, and how many rows its bucket's batches have."""
+        plan = []
+        for length, rows, size in self._buckets:
+            order = self._random.permutation(rows) if self._shuffle else rows
+            plan += [(length, order[i : i + size], size) for i in range(0, len(rows), size)]
+        if self._shuffle:
+            plan = [plan[number] for number in self._random.permutation(len(plan))]
+        return plan
+
+    def _cut(self, array: np.ndarray, length: int) -> np.ndarray:
+        is_row = array.ndim > 1 and array.shape[1] == self._width
+        return array[:, :length] if is_row else array
+
+    def _chosen(self, structure: Any, rows: np.ndarray) -> Any:
+        return keras.tree.map_structure(lambda array: array[rows], structure)
+
+    def _weights_of(self, rows: np.ndarray, count: int) -> Any:
+        if self._targets is None or (self._weights is None and not self._fill):
+            return None
+        weights = self._weights
+        if weights is None:
+            weights = np.ones(len(self._arrays["token_ids"]), "float32")
+
+        def chosen(array: np.ndarray) -> np.ndarray:
+            found = array[rows]
+            found[count:] = 0
+            return found
+
+        return keras.tree.map_structure(chosen, weights)
+
+
+def _as_arrays(structure: Any) -> Any:
+    return None if structure is None else keras.tree.map_structure(numpy_of, structure)
+
+
+def _bounds(real: np.ndarray, lengths: Sequence[int] | None, width: int) -> list[int]:
+    longest = int(real.max(initial=1))
+    if lengths is None:
+        bounds = [min(16, width)]
+        while bounds[-1] < longest:
+            bounds.append(min(bounds[-1] * 2, width))
+        return bounds
+    bounds = sorted(set(map(int, lengths)))
+    if not bounds or bounds[0] < 1 or not longest <= bounds[-1] <= width:
+        raise ValueError(
+            f"Expected the last of `lengths` to lie between the longest text, {longest} tokens, "
+            f"and the length of the inputs, {width}. Received: {lengths}"
+        )
+    return bounds
+
+
+def _rows(length: int, batch_size: int | None, tokens: int | None) -> int:
+    return max(1, tokens // length) if tokens is not None else batch_size or 32
