@@ -174,7 +174,11 @@ def row(result: Result, results: list[Result], steps: int) -> list[str]:
     ]
 
 
+def arguments() -> argparse.ArgumentParser:
+    return common.parser(__doc__, repeats=5)
+
+
 if __name__ == "__main__":
-    chosen = common.parser(__doc__, repeats=5).parse_args()
+    chosen = arguments().parse_args()
     common.prepare_environment(chosen.threads)
     common.require_agreement(run(chosen))

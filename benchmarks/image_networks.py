@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import common
+from benchmarks.common import Contestant, Result
 
 KERAS = {
     "MobileNetV1": "MobileNet",
@@ -22,6 +24,7 @@ KERAS = {
 }
 TORCHVISION = {"ResNet18": "resnet18", "ResNet50": "resnet50", "DenseNet121": "densenet121"}
 NETWORKS = (*KERAS, *TORCHVISION)
+OURS = "ours"
 _SIZES = {"InceptionV3": 299, "Xception": 299}
 Run = Callable[[np.ndarray], np.ndarray]
 
@@ -161,11 +164,24 @@ def _torchvision(name: str) -> Any:
     return model
 
 
-def report(
-    results: list[common.Result], title: str, options: argparse.Namespace, *peers: str
-) -> None:
+def run(
+    options: argparse.Namespace,
+    work: str,
+    contestants: Callable[[argparse.Namespace, np.ndarray, Path], Iterable[Contestant]],
+    quick_batch_size: int,
+) -> list[Result]:
+    """Measures the programs that do a kind of work, and prints the table."""
+    if options.quick:
+        options.size, options.batch_size, options.repeats = 75, quick_batch_size, 1
+    images = images_for(options)
+    with tempfile.TemporaryDirectory() as folder:
+        entries = list(contestants(options, images, Path(folder)))
+        results = common.measure(entries, options.repeats)
+    common.compare(results, common.largest_difference)
+    others = [result.name for result in results if not result.name.startswith(OURS)]
     common.report(
-        f"{title}, {options.threads} threads, medians of {options.repeats} interleaved runs",
+        f"{options.network} {work}, {options.batch_size}x{images.shape[1]}x{images.shape[2]}, "
+        f"{options.threads} threads, medians of {options.repeats} interleaved runs",
         ["program", "images/s", "ms", "from, to", "by the fastest other", "difference"],
         [
             [
@@ -173,9 +189,10 @@ def report(
                 f"{options.batch_size / result.median:.1f}",
                 f"{result.median * 1e3:.0f}",
                 common.spread(result, 1e3),
-                common.ratio(results, result, *peers),
+                common.ratio(results, result, *others),
                 f"{result.difference:.1e}",
             ]
             for result in results
         ],
     )
+    return results

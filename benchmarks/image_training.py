@@ -11,7 +11,6 @@ weights. Before anything is timed each takes three steps, and the losses must ag
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,12 @@ import numpy as np
 
 from benchmarks import common, image_networks
 from benchmarks.common import Contestant, Result
+from benchmarks.image_networks import OURS
 
 CLASSES = 1000
 LEARNING_RATE, MOMENTUM = 1e-5, 0.9
-CHECK_STEPS, TOLERANCE = 3, 2e-3
-OURS = "ours"
+CHECK_STEPS, TOLERANCE = 3, 1e-2
+"""Losses fall by 0.03 a step; random weights under batch statistics enlarge every rounding."""
 
 
 class Program:
@@ -89,16 +89,7 @@ def contestants(
 
 
 def run(options: argparse.Namespace) -> list[Result]:
-    if options.quick:
-        options.size, options.batch_size, options.repeats = 75, 4, 1
-    images = image_networks.images_for(options)
-    with tempfile.TemporaryDirectory() as folder:
-        results = common.measure(list(contestants(options, images, Path(folder))), options.repeats)
-    common.compare(results, common.largest_difference)
-    title = f"{options.network} training, {options.batch_size}x{images.shape[1]}x{images.shape[2]}"
-    others = [result.name for result in results if not result.name.startswith(OURS)]
-    image_networks.report(results, title, options, *others)
-    return results
+    return image_networks.run(options, "training", contestants, quick_batch_size=4)
 
 
 def arguments() -> argparse.ArgumentParser:

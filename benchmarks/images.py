@@ -11,7 +11,6 @@ into ours through an `.h5` or `.pth` file, and into ONNX Runtime through our exp
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,10 @@ import numpy as np
 
 from benchmarks import common, image_networks
 from benchmarks.common import Contestant, Result
-from benchmarks.image_networks import Run
+from benchmarks.image_networks import OURS, Run
 
 TOLERANCE = 1e-3
 """Of logits whose spread is one."""
-OURS = "ours"
 
 
 def graph(model: Any, xla: bool) -> Run:
@@ -80,16 +78,7 @@ def contestants(
 
 
 def run(options: argparse.Namespace) -> list[Result]:
-    if options.quick:
-        options.size, options.batch_size, options.repeats = 75, 1, 1
-    images = image_networks.images_for(options)
-    with tempfile.TemporaryDirectory() as folder:
-        results = common.measure(list(contestants(options, images, Path(folder))), options.repeats)
-    common.compare(results, common.largest_difference)
-    title = f"{options.network} forward, {options.batch_size}x{images.shape[1]}x{images.shape[2]}"
-    others = [result.name for result in results if not result.name.startswith(OURS)]
-    image_networks.report(results, title, options, *others)
-    return results
+    return image_networks.run(options, "forward", contestants, quick_batch_size=1)
 
 
 def arguments() -> argparse.ArgumentParser:
