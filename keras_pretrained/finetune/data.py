@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -104,6 +104,35 @@ def digest_of(hashes: Iterable[np.ndarray]) -> str:
         count += len(each)
     text = f"{total.tolist()} {count}".encode()
     return hashlib.blake2b(text, digest_size=12).hexdigest()
+
+
+Planned = TypeVar("Planned", bound=tuple[Any, ...])
+
+
+def varied_first(plan: list[Planned]) -> list[Planned]:
+    """The same batches, the second of another kind than the first if there is one.
+
+    On TensorFlow, Keras takes the shapes of a whole data set from its first two batches, and fails
+    at the first one of another length.
+
+    Args:
+        plan: for each batch a tuple that begins with what its shape depends on.
+    """
+    for number in range(1, len(plan)):
+        if plan[number][0] != plan[0][0]:
+            return [plan[0], plan[number], *plan[1:number], *plan[number + 1 :]]
+    return plan
+
+
+def restored(predictions: Any, taken: Sequence[np.ndarray], order: Sequence[np.ndarray]) -> Any:
+    """Rows that were predicted batch by batch, in the order of the data.
+
+    Args:
+        taken: of each batch, which rows of the predictions count.
+        order: of each batch, which rows of the data they are.
+    """
+    back = np.concatenate(taken)[np.argsort(np.concatenate(order))]
+    return keras.tree.map_structure(lambda x: np.asarray(x)[back], predictions)
 
 
 def numpy_of(leaf: Any) -> np.ndarray:

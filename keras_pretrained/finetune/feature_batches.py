@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_pretrained.finetune.data import Layout
+from keras_pretrained.finetune.data import Layout, restored, varied_first
 from keras_pretrained.finetune.feature_store import BatchRows, Rows
 
 
@@ -63,6 +64,26 @@ class CachedFeatures(keras.utils.PyDataset):
         found = [None if part is None else keras.tree.map_structure(read, part) for part in parts]
         return (features, *found)
 
+    def restore(self, predictions: Any) -> Any:
+        """What `predict` returned for these features, in the order of the data they are of.
+
+        It differs only where the data have rows of several shapes.
+
+        Raises:
+            ValueError: the features are shuffled, so that their order is another one by now.
+        """
+        if self._shuffle:
+            raise ValueError("Predictions can be restored where shuffle=False only.")
+        begin = np.cumsum([0, *(each.count for each in self._rows.batches)])
+        place = [np.empty(0, int) for _ in self._rows.groups]
+        for start, each in zip(begin, self._rows.batches, strict=False):
+            own = start + np.arange(each.count)
+            place[each.group] = np.concatenate([place[each.group], own])
+        order = [place[group][chosen] for group, chosen in self._plan]
+        ends = np.cumsum([0, *map(len, order)])
+        taken = [np.arange(a, b) for a, b in itertools.pairwise(ends)]
+        return restored(predictions, taken, order)
+
     def on_epoch_end(self) -> None:
         if self._shuffle:
             self._plan = self._planned()
@@ -71,14 +92,15 @@ class CachedFeatures(keras.utils.PyDataset):
         """For each batch its group and which rows of it."""
         stored = self._rows.batches
         if not self._shuffle and self._batch_size is None:
-            return [(each.group, slice(each.start, each.start + each.count)) for each in stored]
+            rows = [(each.group, slice(each.start, each.start + each.count)) for each in stored]
+            return varied_first(rows)
         plan: list[tuple[int, Any]] = []
         for group in range(len(self._rows.groups)):
             own = [each for each in stored if each.group == group]
             plan += [(group, chosen) for chosen in self._chunks(own)]
         if self._shuffle:
             plan = [plan[index] for index in self._random.permutation(len(plan))]
-        return plan
+        return varied_first(plan)
 
     def _chunks(self, own: list[BatchRows]) -> list[np.ndarray]:
         if not own:

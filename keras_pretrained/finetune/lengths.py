@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_pretrained.finetune.data import numpy_of
+from keras_pretrained.finetune.data import numpy_of, restored, varied_first
 
 
 def bucket_by_length(
@@ -153,12 +153,8 @@ class LengthBuckets(keras.utils.PyDataset):
         sizes = [size if self._fill else len(rows) for _, rows, size in self._plan]
         starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
         rows = [rows for _, rows, _ in self._plan]
-        taken = np.concatenate(
-            [start + np.arange(len(own)) for start, own in zip(starts, rows, strict=True)]
-        )
-        order = np.concatenate(rows)
-        back = taken[np.argsort(order)]
-        return keras.tree.map_structure(lambda x: np.asarray(x)[back], predictions)
+        taken = [start + np.arange(len(own)) for start, own in zip(starts, rows, strict=True)]
+        return restored(predictions, taken, rows)
 
     def on_epoch_end(self) -> None:
         if self._shuffle:
@@ -172,7 +168,7 @@ class LengthBuckets(keras.utils.PyDataset):
             plan += [(length, order[i : i + size], size) for i in range(0, len(rows), size)]
         if self._shuffle:
             plan = [plan[number] for number in self._random.permutation(len(plan))]
-        return plan
+        return varied_first(plan)
 
     def _cut(self, array: np.ndarray, length: int) -> np.ndarray:
         is_row = array.ndim > 1 and array.shape[1] == self._width

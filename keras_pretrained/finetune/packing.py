@@ -26,9 +26,10 @@ class PackedTexts:
     index: np.ndarray
 
     def targets(self, values: Any) -> tuple[np.ndarray, np.ndarray]:
-        """One value a text -> `(targets, sample_weights)` for `fit`, both (rows, texts, ...).
+        """One value a text -> targets (rows, texts, ...) and their weights (rows, texts).
 
-        Places without a text have the weight 0.
+        Both are for `fit(packed.inputs, targets, sample_weight=weights)`. Places
+        without a text have the weight 0.
         """
         values = np.asarray(values)
         there = self.index >= 0
@@ -78,7 +79,8 @@ def pack(
     inputs = packed.symbolic_inputs()
     model = keras.Model(inputs, keras.layers.Dense(2)(encoder(inputs)))
     model.compile("adamw", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    model.fit(packed.inputs, *packed.targets(labels), epochs=3)
+    targets, weights = packed.targets(labels)
+    model.fit(packed.inputs, targets, sample_weight=weights, epochs=3)
     logits = packed.unpack(model.predict(packed.inputs))
     ```
     """

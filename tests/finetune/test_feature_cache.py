@@ -327,6 +327,15 @@ def test_texts_of_several_lengths_stay_apart_and_are_shuffled(tmp_path: Path) ->
     assert [len(rows) for _, rows in everything(plain)] == [6, 4]
 
 
+def test_predictions_of_several_lengths_come_back_in_order() -> None:
+    model = classifier(bert(trainable_from=2))
+    data = [(texts(2, n, seed)[0], np.zeros(2)) for seed, n in enumerate((6, 6, 6, 3, 6))]
+    features = cache_features(data, model)
+    found = features.restore(suffix(model).predict(features, verbose=0))
+    expected = [keras.ops.convert_to_numpy(model(x)) for x, _ in data]
+    np.testing.assert_allclose(found, np.concatenate(expected), rtol=1e-5, atol=1e-5)
+
+
 def test_memory_is_bounded_when_the_features_are_on_disk(tmp_path: Path) -> None:
     class Many(keras.utils.PyDataset):
         def __len__(self) -> int:
