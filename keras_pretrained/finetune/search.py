@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -153,29 +154,79 @@ def search_depth(
     """
     if not depths:
         raise ValueError("Expected at least one depth in `depths`.")
-    trials = []
-    metric = "loss"
-    for depth in depths:
-        model = model_fn()
-        if not model.compiled:
-            raise ValueError("`model_fn` must return a compiled model.")
-        options = model.get_compile_config()
-        network = backbone(model)
-        network.trainable_from = depth
-        names = [name for name in model.metrics_names if name != "loss"]
+    measured = [
+        _trial(model_fn(), depth, data, validation_data, epochs, path, batch_size)
+        for depth in depths
+    ]
+    metric = measured[0][1]
+    smaller = any(part in metric for part in _ERRORS)
+    return DepthSearch(tuple(trial for trial, _ in measured), metric, not smaller)
+
+
+_ERRORS = ("loss", "error", "mse", "mae", "entropy", "perplexity", "divergence")
+"""A metric whose name holds one of these is better when it is smaller."""
+
+
+def _trial(
+    model: keras.Model,
+    depth: Depth,
+    data: Any,
+    validation_data: Any,
+    epochs: int,
+    path: str | os.PathLike[str] | None,
+    batch_size: int | None,
+) -> tuple[Trial, str]:
+    """What is measured at one depth, and the name of the score."""
+    if not model.compiled:
+        raise ValueError("`model_fn` must return a compiled model. Received: one that is not")
+    network = backbone(model)
+    # A change of depth would make Keras forget them.
+    options = model.get_compile_config()
+    network.trainable_from = depth
+    trains = [network.trains(index) for index in range(len(network.stages))]
+    trained, given = model, [_arguments(each, batch_size) for each in (data, validation_data)]
+    once = 0.0
+    if not trains[0]:
         start = time.perf_counter()
-        trained, train, held_out = _prepared(model, data, validation_data, path, batch_size)
-        once = time.perf_counter() - start if trained is not model else 0.0
-        trained.compile_from_config(options)
-        watch = _Seconds()
-        trained.fit(train, epochs=epochs, verbose=0, callbacks=[watch])
-        found = trained.evaluate(held_out, verbose=0, return_dict=True)
-        score = next((name for name in found if name != "loss"), "loss")
-        metric = score
-        frozen = sum(not network.trains(index) for index in range(len(network.stages)))
-        del names
-        trials.append(
-            Trial(depth, frozen, float(found[score]), float(found["loss"]), once, watch.median)
-        )
-    errors = ("loss", "error", "perplexity")
-    return DepthSearch(tuple(trials), metric, not any(word in metric for word in errors))
+        cached = [
+            cache_features(each, model, path=path, batch_size=batch_size)
+            for each in (data, validation_data)
+        ]
+        once = time.perf_counter() - start
+        trained, given = suffix(model), [{"x": each} for each in cached]
+    trained.compile_from_config(options)
+    seconds = _Seconds()
+    trained.fit(**given[0], epochs=epochs, verbose=0, callbacks=[seconds])
+    found = trained.evaluate(**given[1], verbose=0, return_dict=True)
+    name = next((name for name in found if name != "loss"), "loss")
+    trial = Trial(
+        depth, trains.count(False), found[name], found["loss"], once, seconds.of_an_epoch()
+    )
+    return trial, name
+
+
+def _arguments(data: Any, batch_size: int | None) -> dict[str, Any]:
+    """Of `fit` and `evaluate`."""
+    if not isinstance(data, tuple):
+        return {"x": data}
+    names = ("x", "y", "sample_weight")
+    return {**dict(zip(names, data, strict=False)), "batch_size": batch_size}
+
+
+class _Seconds(keras.callbacks.Callback):
+    """How long each epoch takes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._measured: list[float] = []
+        self._start = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._start = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._measured.append(time.perf_counter() - self._start)
+
+    def of_an_epoch(self) -> float:
+        """The median, without the first epoch if there are others."""
+        return statistics.median(self._measured[1:] or self._measured)

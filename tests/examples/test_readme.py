@@ -28,7 +28,8 @@ from tests.examples.documents import (
 
 README = ROOT / "README.md"
 NAMES = (
-    *("checkpoints", "decoders", "elmo", "export", "freezing", "images", "strings"),
+    *("checkpoints", "decoders", "elmo", "export", "finetuning", "freezing", "images"),
+    "strings",
     *("saved_model", "ulmfit", "vision", "word_vectors"),
 )
 DOCUMENTS = [

@@ -2,38 +2,76 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from keras_pretrained.finetune.backbones import backbone as only_backbone
-from keras_pretrained.finetune.rates import StageRates, discriminative
+from keras_pretrained.finetune.rates import discriminative
 from keras_pretrained.finetune.schedules import SlantedTriangular
 from keras_pretrained.finetune.unfreezing import GradualUnfreezing
 
 FEW_EXAMPLES = 2_000
 """Up to here a data set counts as small."""
 
+
+@dataclass(frozen=True)
+class _Scenario:
+    """One of the four.
+
+    Attributes:
+        frozen: the share of the stages that is frozen.
+        epochs: number of epochs, besides one for each stage that opens.
+        gradually: whether stages open one after the other.
+    """
+
+    name: str
+    why: str
+    frozen: float
+    learning_rate: float
+    layer_decay: float
+    epochs: int
+    gradually: bool = False
+
+
 _SCENARIOS = {
-    ("small", "high"): (
+    ("few", "high"): _Scenario(
         "frozen features",
-        "The features fit the data, and few examples would spoil them: train what is new only.",
+        "The features fit the data, and few examples would spoil them: only what is new trains.",
+        frozen=1.0,
+        learning_rate=1e-3,
+        layer_decay=1.0,
+        epochs=20,
     ),
-    ("small", "low"): (
+    ("few", "low"): _Scenario(
         "early stages frozen",
-        "Late stages are special to the original task, and few examples cannot train all: keep the "
-        "early stages, which are general, and train from the middle on, one stage after the other.",
+        "Late stages are special to the original task, and few examples cannot train all: the "
+        "early stages, which are general, stay, and the others open one after the other.",
+        frozen=0.5,
+        learning_rate=5e-5,
+        layer_decay=1 / 2.6,
+        epochs=4,
+        gradually=True,
     ),
-    ("large", "high"): (
+    ("many", "high"): _Scenario(
         "full fine-tuning",
-        "There are enough examples to train all stages, and they start near: small rates, smaller "
+        "There are examples enough to train all stages, and they start near: small rates, smaller "
         "still below.",
+        frozen=0.0,
+        learning_rate=2e-5,
+        layer_decay=0.75,
+        epochs=3,
     ),
-    ("large", "low"): (
+    ("many", "low"): _Scenario(
         "full fine-tuning from pretrained weights",
-        "There are enough examples to train all stages. Pretrained weights still begin better than "
-        "random ones; the rates are larger, and fall off less.",
+        "There are examples enough to train all stages. Pretrained weights still begin better than "
+        "random ones; all stages have to move, with larger rates.",
+        frozen=0.0,
+        learning_rate=5e-5,
+        layer_decay=0.9,
+        epochs=3,
     ),
 }
 
@@ -70,7 +108,7 @@ class Plan:
     cache: bool
     epochs: int
 
-    def optimizer(self, network: Any, steps_per_epoch: int) -> StageRates | Any:
+    def optimizer(self, network: Any, steps_per_epoch: int) -> Any:
         """A new AdamW with the rates and the schedule of the plan.
 
         Args:
@@ -80,7 +118,8 @@ class Plan:
         rate: Any = self.learning_rate
         if self.schedule == "slanted-triangular":
             steps = steps_per_epoch * self.epochs
-            rate = SlantedTriangular(rate, steps, cut_frac=max(0.1, 1 / steps))
+            # At least one step has to rise.
+            rate = SlantedTriangular(rate, steps, cut_frac=min(max(0.1, 1 / steps), 0.5))
         made = keras.optimizers.AdamW(rate, weight_decay=0.01)
         return discriminative(made, network, self.layer_decay) if self.trained else made
 
@@ -120,8 +159,8 @@ def plan(num_examples: int, similarity: str, backbone: Any) -> Plan:
     | few | frozen features | early stages frozen, the rest opens stage by stage |
     | many | full fine-tuning, small rates | full fine-tuning, larger rates |
 
-    It is a rule of thumb to begin with; `search_depth` measures. The rates are those with which
-    encoders and image networks of this library's size are usually fine-tuned by AdamW.
+    It is a rule of thumb to begin with; `search_depth` measures. The rates are those that BERT's
+    authors suggest, from 2e-5 to 5e-5; image networks often take larger ones.
 
     Args:
         num_examples: of the data set; up to 2,000 count as few.
@@ -146,31 +185,24 @@ def plan(num_examples: int, similarity: str, backbone: Any) -> Plan:
     network = only_backbone(backbone)
     used = [stage for index, stage in enumerate(network.stages) if network.in_use(index)]
     names = [stage.name for stage in used]
-    size = "small" if num_examples <= FEW_EXAMPLES else "large"
-    scenario, why = _SCENARIOS[size, similarity]
-    if size == "large":
-        first = 0
-    elif similarity == "high":
-        first = len(names)
-    else:
-        # Half of the blocks, the stem below them.
-        first = max(1, (len(names) + 1) // 2)
-    rates = {"high": 2e-5, "low": 5e-5}
-    whole = first == len(names)
+    chosen = _SCENARIOS["few" if num_examples <= FEW_EXAMPLES else "many", similarity]
+    first = math.ceil(chosen.frozen * len(names))
+    trained = names[first:]
     return Plan(
-        scenario=scenario,
-        why=why,
+        scenario=chosen.name,
+        why=chosen.why,
         num_examples=num_examples,
         similarity=similarity,
-        trainable_from=None if whole else names[first],
+        trainable_from=trained[0] if trained else None,
         frozen=tuple(names[:first]),
-        trained=tuple(names[first:]),
-        learning_rate=1e-3 if whole else rates[similarity],
-        layer_decay=0.9 if (size, similarity) == ("large", "low") else 1 / 2.6 if whole else 0.75,
-        schedule="constant" if whole else "slanted-triangular",
-        unfreeze_every=1 if (size, similarity) == ("small", "low") else None,
+        trained=tuple(trained),
+        learning_rate=chosen.learning_rate,
+        layer_decay=chosen.layer_decay,
+        schedule="slanted-triangular" if trained else "constant",
+        unfreeze_every=1 if chosen.gradually else None,
+        # Stages that open while it trains are no fixed prefix, but those below them are.
         cache=first > 0,
-        epochs=20 if whole else len(names) - first + 4 if size == "small" else 3,
+        epochs=chosen.epochs + (len(trained) if chosen.gradually else 0),
     )
 
 
