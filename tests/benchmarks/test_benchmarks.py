@@ -18,10 +18,12 @@ from benchmarks import (
     common,
     elmo,
     embed,
+    feature_cache,
     generation,
     image_training,
     images,
     import_time,
+    lengths,
     load,
     tokenization,
     train_step,
@@ -242,3 +244,23 @@ def test_image_training_takes_the_same_steps_everywhere(
     common.require_agreement(results)
     assert len({round(loss, 6) for loss in results[0].output}) == image_training.CHECK_STEPS
     assert "ours, XLA" in capsys.readouterr().out
+
+
+@pytest.mark.exhaustive
+def test_cached_features_train_as_live_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    results = feature_cache.run(feature_cache.arguments().parse_args(["--quick"]))
+    names = agreed(results, capsys)
+    assert {feature_cache.cached(depth) for depth in feature_cache.DEPTHS} < set(names)
+    # Training at another depth has other losses: what is allowed as rounding tells them apart.
+    losses = {result.name: result.output for result in results}
+    shallow, deep = (losses[feature_cache.cached(depth)][-1] for depth in (2, 6))
+    assert abs(shallow - deep) > 5 * feature_cache.TOLERANCE
+
+
+@pytest.mark.exhaustive
+def test_bucketed_and_packed_outputs_are_those_of_padded_rows(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    results = lengths.run(lengths.arguments().parse_args(["--quick"]))
+    assert agreed(results, capsys) == [lengths.PADDED, lengths.BUCKETED, lengths.PACKED]
+    assert np.ptp(results[0].output) > 100 * lengths.TOLERANCE

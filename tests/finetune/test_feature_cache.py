@@ -94,7 +94,16 @@ CASES = {
     "image-model": (lambda: around_image_network(-1), images),
     "image-model-all": (lambda: around_image_network(None), images),
 }
-SLOW = ("bert-1", "bert-mix", "bert-wrapped", "mask", "image", "image-model")
+SLOW = (
+    "dense",
+    "bert-1",
+    "bert-mix",
+    "bert-wrapped",
+    "mask",
+    "image",
+    "image-model",
+    "image-model-all",
+)
 
 
 @pytest.mark.parametrize(
@@ -476,6 +485,7 @@ def test_features_of_another_depth_do_not_fit_the_suffix() -> None:
         head.fit(features, verbose=0)
 
 
+@pytest.mark.exhaustive
 def test_a_layer_alone_has_a_suffix_too() -> None:
     network = bert(trainable_from=2)
     x, y = texts()
@@ -485,6 +495,7 @@ def test_a_layer_alone_has_a_suffix_too() -> None:
     np.testing.assert_allclose(head.predict(features, verbose=0), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.exhaustive
 def test_unfreezing_goes_on_from_the_cached_depth() -> None:
     network = dense_backbone(trainable_from="dense_1")
     model = classifier(network, "sgd")

@@ -47,7 +47,7 @@ def numbers(x: Any) -> np.ndarray:
 # --- buckets --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fill", [False, True])
+@pytest.mark.parametrize("fill", [True, pytest.param(False, marks=pytest.mark.exhaustive)])
 def test_bucketed_outputs_are_those_of_padded_rows(fill: bool) -> None:
     model = classifier(bert())
     model.compile(jit_compile=False)
@@ -171,8 +171,8 @@ def test_a_row_is_filled_and_holds_no_text_twice() -> None:
     assert pack(sentences(), length=24, texts_per_row=8).inputs["token_ids"].shape[1] == 24
 
 
-def test_packed_training_takes_the_steps_of_plain_training() -> None:
-    """Under XLA, of one model whose weights train packed and of one that trains plain."""
+@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.exhaustive)])
+def test_packed_training_takes_the_steps_of_plain_training(jit_compile: bool) -> None:
     plain, network = classifier(bert()), bert()
     inputs, labels = sentences(), np.arange(len(LENGTHS)) % 2
     packed = pack(inputs, texts_per_row=4)
@@ -185,7 +185,7 @@ def test_packed_training_takes_the_steps_of_plain_training() -> None:
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum")
     data = ((plain, inputs, labels, None), (ours, packed.inputs, targets, weights))
     for model, x, y, sample_weight in data:
-        model.compile(keras.optimizers.SGD(0.01), loss, jit_compile=True)
+        model.compile(keras.optimizers.SGD(0.01), loss, jit_compile=jit_compile)
         model.fit(
             x, y, sample_weight=sample_weight, batch_size=16, epochs=2, shuffle=False, verbose=0
         )

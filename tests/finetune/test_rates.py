@@ -176,7 +176,7 @@ BACKBONES = {
 @pytest.mark.parametrize(
     ("kind", "moment"),
     [
-        ("dense", "compiled"),
+        pytest.param("dense", "compiled", marks=pytest.mark.exhaustive),
         ("image", "trained"),
         pytest.param("dense", "trained", marks=pytest.mark.exhaustive),
         pytest.param("bert", "trained", marks=pytest.mark.exhaustive),
@@ -207,6 +207,7 @@ def test_rates_slots_and_schedule_survive_in_a_saved_model(
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-9)
 
 
+@pytest.mark.exhaustive
 def test_a_saved_model_whose_names_are_ambiguous_is_an_error(tmp_path: Path) -> None:
     network = dense_backbone()
     inputs = network.symbolic_inputs()
@@ -234,6 +235,7 @@ def test_it_trains_under_xla_and_with_callbacks_that_set_the_rate() -> None:
     np.testing.assert_allclose(history["learning_rate"], [0.005, 0.0025, 0.00125], rtol=1e-6)
 
 
+@pytest.mark.exhaustive
 def test_loss_scaling_goes_around_it() -> None:
     ours, theirs = classifier(dense_backbone()), classifier(dense_backbone())
     theirs.set_weights(ours.get_weights())

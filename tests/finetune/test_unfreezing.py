@@ -69,7 +69,7 @@ def moved(watch: Watch, epoch: int) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("jit_compile", [True, False])
+@pytest.mark.parametrize("jit_compile", [True, pytest.param(False, marks=pytest.mark.exhaustive)])
 def test_stages_open_from_the_top_and_closed_ones_stay_to_the_bit(jit_compile: bool) -> None:
     if keras.backend.backend() != "tensorflow" and not jit_compile:
         pytest.skip("JAX always compiles")
@@ -92,6 +92,7 @@ def test_stages_open_from_the_top_and_closed_ones_stay_to_the_bit(jit_compile: b
     assert int(model.optimizer.iterations) == 10
 
 
+@pytest.mark.exhaustive
 def test_a_text_encoder_opens_down_to_its_depth_with_its_dropout_in_open_stages_only() -> None:
     network = make_bert(pooling="pooler", trainable_from=1)
     model = classifier(network, keras.optimizers.AdamW(0.05, weight_decay=0.1))
@@ -152,11 +153,16 @@ def hand_made(
 @pytest.mark.parametrize(
     "optimizer",
     [
-        lambda: keras.optimizers.SGD(0.1),
-        lambda: keras.optimizers.SGD(0.1, momentum=0.9, global_clipnorm=0.1),
-        lambda: keras.optimizers.Adam(SlantedTriangular(0.05, 20)),
+        pytest.param(lambda: keras.optimizers.SGD(0.1), id="sgd"),
+        pytest.param(
+            lambda: keras.optimizers.SGD(0.1, momentum=0.9, global_clipnorm=0.1),
+            id="momentum-clipped",
+            marks=pytest.mark.exhaustive,
+        ),
+        pytest.param(
+            lambda: keras.optimizers.Adam(SlantedTriangular(0.05, 20)), id="adam-schedule"
+        ),
     ],
-    ids=["sgd", "momentum-clipped", "adam-schedule"],
 )
 def test_it_is_the_hand_made_version_that_carries_slots_and_iterations(optimizer: Any) -> None:
     network = dense_backbone(3)
@@ -172,6 +178,7 @@ def test_it_is_the_hand_made_version_that_carries_slots_and_iterations(optimizer
     assert all(changed)
 
 
+@pytest.mark.exhaustive
 def test_from_the_bottom_the_first_stages_open() -> None:
     network = dense_backbone(3)
     model = classifier(network, keras.optimizers.AdamW(0.05, weight_decay=0.1))
@@ -182,6 +189,7 @@ def test_from_the_bottom_the_first_stages_open() -> None:
     assert moved(watch, 1) == {"dense_0", "dense_1"}
 
 
+@pytest.mark.exhaustive
 def test_statistics_of_closed_stages_stay() -> None:
     network = FrozenBackbone(
         branched_model(), trainable_from=0, pooling="avg", keep_statistics=False
@@ -198,28 +206,31 @@ def test_statistics_of_closed_stages_stay() -> None:
     ]
 
 
-def test_with_rates_loss_scaling_and_groups() -> None:
-    def rated(model: Any) -> Any:
-        inner = keras.optimizers.AdamW(0.05, weight_decay=0.1)
-        return keras.optimizers.LossScaleOptimizer(discriminative(inner, model, 0.5))
-
-    def grouped(model: Any) -> Any:
-        groups = {".*dense_0.*": keras.optimizers.Adam(0.05)}
-        return keras.optimizers.MultiOptimizer(
-            keras.optimizers.OptimizerMap(keras.optimizers.AdamW(0.05), groups)
-        )
-
-    for make in (rated, grouped):
-        network = dense_backbone(2)
-        model = classifier(network)
-        model.compile(make(model), "sparse_categorical_crossentropy", jit_compile=False)
-        watch = Watch(network)
-        model.fit(*vectors(), epochs=3, callbacks=[GradualUnfreezing(network), watch], **FIT)
-        assert [moved(watch, e) for e in range(3)] == [set(), {"dense_1"}, {"dense_0", "dense_1"}]
-        optimizers = getattr(model.optimizer, "optimizers", [model.optimizer])
-        assert [int(each.iterations) for each in optimizers] == [6] * len(optimizers)
+def rated(model: Any) -> Any:
+    inner = keras.optimizers.AdamW(0.05, weight_decay=0.1)
+    return keras.optimizers.LossScaleOptimizer(discriminative(inner, model, 0.5))
 
 
+def grouped(model: Any) -> Any:
+    groups = {".*dense_0.*": keras.optimizers.Adam(0.05)}
+    return keras.optimizers.MultiOptimizer(
+        keras.optimizers.OptimizerMap(keras.optimizers.AdamW(0.05), groups)
+    )
+
+
+@pytest.mark.parametrize("make", [rated, pytest.param(grouped, marks=pytest.mark.exhaustive)])
+def test_inside_rates_loss_scaling_and_groups(make: Any) -> None:
+    network = dense_backbone(2)
+    model = classifier(network)
+    model.compile(make(model), "sparse_categorical_crossentropy", jit_compile=False)
+    watch = Watch(network)
+    model.fit(*vectors(), epochs=3, callbacks=[GradualUnfreezing(network), watch], **FIT)
+    assert [moved(watch, e) for e in range(3)] == [set(), {"dense_1"}, {"dense_0", "dense_1"}]
+    optimizers = getattr(model.optimizer, "optimizers", [model.optimizer])
+    assert [int(each.iterations) for each in optimizers] == [6] * len(optimizers)
+
+
+@pytest.mark.exhaustive
 def test_a_wrapped_layer_is_closed_with_its_backbone() -> None:
     network = FrozenBackbone(bert(), trainable_from=0)
     model = classifier(network, keras.optimizers.AdamW(0.05, weight_decay=0.1))
@@ -283,6 +294,7 @@ def test_a_model_on_texts_opens_its_stages() -> None:
     assert [moved(watch, epoch) for epoch in range(2)] == [set(), {"layer_2"}]
 
 
+@pytest.mark.exhaustive
 def test_the_model_reloads_and_trains_on(tmp_path: Path) -> None:
     network = dense_backbone(2)
     model = classifier(network, keras.optimizers.Adam(0.05))
