@@ -141,6 +141,7 @@ def test_frequencies() -> None:
     assert found == pytest.approx((6 / 3 * 6 / 2 * 6 / 1) ** (1 / 3))
 
 
+@pytest.mark.exhaustive
 def test_the_whole_example_runs(tmp_path: Path) -> None:
     script = ROOT / "examples" / "language_model.py"
     options = "--docstrings 128 --functions 64 --held-out 32 --epochs 1 --length 64 --layers 1"
