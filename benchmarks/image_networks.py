@@ -37,10 +37,12 @@ class Original:
     model: Any
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(description: str | None, repeats: int) -> argparse.ArgumentParser:
+    parser = common.parser(description, repeats)
     parser.add_argument("--network", choices=NETWORKS, default="MobileNetV2")
     parser.add_argument("--batch-size", type=int, default=8, help="default: %(default)s")
     parser.add_argument("--size", type=int, help="of the images; by default the published one")
+    return parser
 
 
 def images_for(options: argparse.Namespace) -> np.ndarray:

@@ -93,9 +93,7 @@ def run(options: argparse.Namespace) -> list[Result]:
 
 
 def arguments() -> argparse.ArgumentParser:
-    parser = common.parser(__doc__, repeats=7)
-    image_networks.add_arguments(parser)
-    return parser
+    return image_networks.arguments(__doc__, repeats=7)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from keras_pretrained.layers.blocks.pooling import pooled_parts
 from keras_pretrained.layers.blocks.token_table import TiedDecoder, TokenTable
 from keras_pretrained.layers.blocks.weight_dropped_lstm import WeightDroppedLSTM
 from keras_pretrained.layers.depth import Depth, Stage, StageCall, State
-from keras_pretrained.layers.encoder_source import Source, checked_architecture, find_source
+from keras_pretrained.layers.encoder_source import Source, read_source
 from keras_pretrained.layers.generation import Cache, Generating
 from keras_pretrained.layers.recurrent_encoder import RecurrentEncoder
 from keras_pretrained.layers.text_encoder import HiddenLayers
@@ -120,11 +120,7 @@ class AWDLSTMEncoder(Generating, RecurrentEncoder):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        changes = (
-            asdict(architecture) if isinstance(architecture, AWDLSTMArchitecture) else architecture
-        )
-        found = find_source(READER, source, weights, dialect, changes or {})
-        made = checked_architecture(AWDLSTMArchitecture, found.architecture, type(self).__name__)
+        found, made = read_source(type(self), source, weights, dialect, architecture)
         self.architecture = made
         self.preset = found.preset if found.preset is not None else preset
         self.language_model_logits = language_model_logits

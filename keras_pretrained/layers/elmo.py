@@ -19,7 +19,7 @@ from keras_pretrained.layers.elmo_inputs import checked_words, holds_words, with
 from keras_pretrained.layers.elmo_source import NUM_CHARACTERS, READER, ElmoArchitecture
 from keras_pretrained.layers.elmo_weights import DIRECTIONS, WEIGHT_MAPS
 from keras_pretrained.layers.elmo_words import WordEncoder
-from keras_pretrained.layers.encoder_source import checked_architecture, find_source
+from keras_pretrained.layers.encoder_source import read_source
 from keras_pretrained.layers.recurrent_encoder import RecurrentEncoder
 from keras_pretrained.layers.strings import is_split
 from keras_pretrained.layers.text_encoder import HiddenLayers
@@ -122,11 +122,7 @@ class ElmoEmbedding(RecurrentEncoder):
         **kwargs: Any,
     ) -> None:
         super().__init__(jit_compile=jit_compile, **kwargs)
-        changes = (
-            asdict(architecture) if isinstance(architecture, ElmoArchitecture) else architecture
-        )
-        found = find_source(READER, source, weights, dialect, changes or {})
-        made = checked_architecture(ElmoArchitecture, found.architecture, type(self).__name__)
+        found, made = read_source(type(self), source, weights, dialect, architecture)
         self.architecture = made
         self.preset = found.preset if found.preset is not None else preset
         self._mix_options: dict[str, Any] = {

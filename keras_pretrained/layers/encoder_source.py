@@ -125,6 +125,26 @@ def checked_architecture(made: type[Made], sizes: Mapping[str, Any], layer: str)
     return made(**sizes)
 
 
+def read_source(
+    layer: type[Any],
+    source: str | os.PathLike[str] | None,
+    weights: str | os.PathLike[str] | None = "auto",
+    dialect: str = "auto",
+    architecture: Any = None,
+) -> tuple[Source, Any]:
+    """What a layer is made from, and its architecture.
+
+    Args:
+        layer: its class, with a `reader` and an `architecture_class`.
+        source, weights, dialect: see `find_source`.
+        architecture: an instance of `architecture_class`, or entries that replace the source's own.
+    """
+    given = dataclasses.is_dataclass(architecture) and not isinstance(architecture, type)
+    changes = dataclasses.asdict(architecture) if given else architecture or {}
+    found = find_source(layer.reader, source, weights, dialect, changes)
+    return found, checked_architecture(layer.architecture_class, found.architecture, layer.__name__)
+
+
 def find_source(
     reader: SourceReader,
     source: str | os.PathLike[str] | Preset | None,

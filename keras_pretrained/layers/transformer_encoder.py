@@ -28,8 +28,7 @@ from keras_pretrained.layers.depth import Depth, Stage, StageCall, State
 from keras_pretrained.layers.encoder_source import (
     Source,
     SourceReader,
-    checked_architecture,
-    find_source,
+    read_source,
 )
 from keras_pretrained.layers.text_encoder import HiddenLayers, TextEncoder
 from keras_pretrained.tokenizers import Tokenizer
@@ -126,13 +125,8 @@ class TransformerEncoder(TextEncoder):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        changes = architecture or {}
-        if isinstance(changes, EncoderArchitecture):
-            changes = dataclasses.asdict(changes)
-        found = find_source(self.reader, source, weights, dialect, changes)
-        self.architecture = checked_architecture(
-            self.architecture_class, found.architecture, type(self).__name__
-        )
+        found, made = read_source(type(self), source, weights, dialect, architecture)
+        self.architecture = made
         self.preset = found.preset if found.preset is not None else preset
         self.max_length = self._checked_length(max_length)
         self.configure_outputs(self.architecture.num_layers, pooling, hidden_layers)

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from keras_pretrained.checkpoints import Checkpoint, CheckpointError, open_checkpoint
-from keras_pretrained.layers.encoder_source import checked_architecture, find_source
+from keras_pretrained.layers.encoder_source import read_source
 from keras_pretrained.weights import WeightsError, select_map
-
-_FAMILIES = {
-    "albert": "AlbertEncoder",
-    "bert": "BertEncoder",
-    "distilbert": "DistilBertEncoder",
-    "electra": "ElectraEncoder",
-    "elmo": "ElmoEmbedding",
-    "gpt2": "GPT2Decoder",
-    "roberta": "RobertaEncoder",
-}
-"""Module of `keras_pretrained.layers` -> its layer."""
 
 
 def native_layer(source: str | os.PathLike[str]) -> type[Any] | None:
@@ -58,11 +46,11 @@ def native_advice(source: str | os.PathLike[str]) -> str:
 
 @cache
 def _layers() -> tuple[type[Any], ...]:
-    # Not at the top: each of them imports its tokenizer, and this file is imported with all layers.
-    return tuple(
-        getattr(importlib.import_module(f"keras_pretrained.layers.{module}"), name)
-        for module, name in _FAMILIES.items()
-    )
+    # Not at the top: this file is imported with all layers.
+    from keras_pretrained import layers
+
+    found = [getattr(layers, name) for name in layers.__all__]
+    return tuple(layer for layer in found if hasattr(layer, "reader"))
 
 
 def _known(layer: type[Any], checkpoint: Checkpoint) -> int:
@@ -78,8 +66,7 @@ def _known(layer: type[Any], checkpoint: Checkpoint) -> int:
 
 def _tells_sizes(layer: type[Any], folder: Path) -> bool:
     try:
-        source = find_source(layer.reader, folder, "auto", "auto", {})
-        checked_architecture(layer.architecture_class, source.architecture, layer.__name__)
+        read_source(layer, folder)
     except (ValueError, OSError):
         return False
     return True
