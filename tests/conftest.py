@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_RECORD] = Record()
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """Random numbers do not depend on which tests ran before in the same process."""
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(7)
 
 
 @pytest.fixture(scope="session")

@@ -136,8 +136,8 @@ def test_the_tied_table_trains_with_the_stem() -> None:
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(keras.optimizers.AdamW(1e-2, weight_decay=0.1), loss, jit_compile=False)
         before = to_numpy(decoder.embeddings.word_embeddings)
-        losses = [model.train_on_batch(inputs(), inputs()["token_ids"]) for _ in range(4)]
-        assert losses[-1] < losses[0]
+        losses = [model.train_on_batch(inputs(), inputs()["token_ids"]) for _ in range(12)]
+        assert losses[-1] < losses[0] - 0.1
         after = to_numpy(decoder.embeddings.word_embeddings)
         assert np.array_equal(before, after) != trains
 
