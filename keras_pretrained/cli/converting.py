@@ -69,12 +69,12 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from keras_pretrained.cli.networks import builder_of, family_of, weight_maps
+    from keras_pretrained.cli.networks import family_of, layer_of, weight_maps
 
     target = Target.parse(arguments.target)
     target.check(arguments.force)
     family = arguments.family or family_of(arguments.source)
-    builder = builder_of(family)
+    builder = layer_of(family)
     maps = weight_maps(builder)
     _check_dialect("--to", arguments.to, family, [*maps])
     _check_dialect("--from", arguments.from_dialect, family, ["auto", *maps])
