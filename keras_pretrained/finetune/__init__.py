@@ -1,7 +1,7 @@
 """Fine-tuning that knows the stages of a network.
 
 A plan and a search for the depth; schedules, rates for each stage and gradual unfreezing; cached
-features of what is frozen; batches that are work and not padding.
+features of what is frozen; batches that are work and not padding, and those of running text.
 """
 
 from keras_pretrained.finetune.cut import suffix
@@ -11,8 +11,10 @@ from keras_pretrained.finetune.lengths import LengthBuckets, bucket_by_length
 from keras_pretrained.finetune.packing import PackedTexts, pack
 from keras_pretrained.finetune.planning import Plan, plan
 from keras_pretrained.finetune.rates import StageRates, discriminative
+from keras_pretrained.finetune.reporting import report
 from keras_pretrained.finetune.schedules import CosineWarmup, LinearWarmup, SlantedTriangular
 from keras_pretrained.finetune.search import DepthSearch, Trial, search_depth
+from keras_pretrained.finetune.streams import TokenStream
 from keras_pretrained.finetune.unfreezing import GradualUnfreezing
 
 __all__ = [
@@ -26,12 +28,14 @@ __all__ = [
     "Plan",
     "SlantedTriangular",
     "StageRates",
+    "TokenStream",
     "Trial",
     "bucket_by_length",
     "cache_features",
     "discriminative",
     "pack",
     "plan",
+    "report",
     "search_depth",
     "suffix",
 ]

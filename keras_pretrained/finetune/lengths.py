@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import keras
@@ -21,6 +22,8 @@ def bucket_by_length(
     fill: bool = False,
     shuffle: bool = False,
     seed: int = 0,
+    rows_per_example: int = 1,
+    per_token: bool = False,
 ) -> LengthBuckets:
     """Batches of texts of like length, cut to the length of their bucket.
 
@@ -29,8 +32,8 @@ def bucket_by_length(
     are buckets, because a step is compiled anew for each shape.
 
     Args:
-        inputs: what a tokenizer gives: arrays (texts, any length) under `token_ids`,
-            `padding_mask` and the like, padded behind the text.
+        inputs: what a tokenizer gives: arrays (texts, any length, ...) under
+            `padding_mask`, `token_ids` and the like, padded behind the text.
         targets, sample_weight: arrays (texts, ...), or structures of them.
         batch_size: rows of a batch; 32 by default.
         tokens: places of a batch instead, padding included: batches of short texts have more
@@ -41,6 +44,11 @@ def bucket_by_length(
             them.
         shuffle: whether each epoch has other batches in another order.
         seed: of the shuffling.
+        rows_per_example: how many rows that follow each other belong together, such as the two
+            sides of a pair: they stay side by side, and `targets`, `sample_weight` and
+            `batch_size` count examples.
+        per_token: whether `targets` and `sample_weight` have one value a token, (texts, any
+            length), and are cut as the inputs are.
 
     Returns:
         A `keras.utils.PyDataset` for `fit` and `predict`; `restore(predictions)` puts what
@@ -59,17 +67,32 @@ def bucket_by_length(
     ```
     """
     return LengthBuckets(
-        inputs, targets, sample_weight, batch_size, tokens, lengths, fill, shuffle, seed
+        inputs,
+        targets,
+        sample_weight,
+        batch_size,
+        tokens,
+        lengths,
+        fill,
+        shuffle,
+        seed,
+        rows_per_example,
+        per_token,
     )
 
 
-def real_lengths(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+def real_lengths(
+    arrays: Mapping[str, np.ndarray], needed: Sequence[str] = ("padding_mask",)
+) -> np.ndarray:
     """The number of real tokens of each row.
+
+    Args:
+        needed: the arrays that must be there, `padding_mask` among them.
 
     Raises:
         ValueError: inputs without a mask, or with padding before a real token.
     """
-    missing = sorted({"token_ids", "padding_mask"} - set(arrays))
+    missing = sorted(set(needed) - set(arrays))
     if missing:
         raise ValueError(
             f"Expected the arrays that a tokenizer gives. Missing: {', '.join(missing)}"
@@ -104,13 +127,23 @@ class LengthBuckets(keras.utils.PyDataset):
         fill: bool,
         shuffle: bool,
         seed: int,
+        rows_per_example: int,
+        per_token: bool,
     ) -> None:
         super().__init__()
         if batch_size is not None and tokens is not None:
             raise ValueError("Expected `batch_size` or `tokens`, not both.")
         self._arrays = {name: numpy_of(array) for name, array in inputs.items()}
-        real = real_lengths(self._arrays)
-        self._width = self._arrays["token_ids"].shape[1]
+        rows = real_lengths(self._arrays)
+        if rows_per_example < 1 or len(rows) % rows_per_example:
+            raise ValueError(
+                f"Expected a multiple of rows_per_example={rows_per_example} rows. "
+                f"Received: {len(rows)} rows"
+            )
+        self._rows_per_example = rows_per_example
+        self._per_token = per_token
+        real = rows.reshape(-1, rows_per_example).max(axis=1)
+        self._width = self._arrays["padding_mask"].shape[1]
         self._targets = _as_arrays(targets)
         self._weights = _as_arrays(sample_weight)
         self._fill, self._shuffle = fill, shuffle
@@ -118,14 +151,14 @@ class LengthBuckets(keras.utils.PyDataset):
         bounds = _bounds(real, lengths, self._width)
         bucket = np.searchsorted(bounds, real)
         self._buckets = [
-            (length, np.flatnonzero(bucket == number), _rows(length, batch_size, tokens))
+            (length, np.flatnonzero(bucket == number), self._size(length, batch_size, tokens))
             for number, length in enumerate(bounds)
             if (bucket == number).any()
         ]
         self._plan = self._planned()
-        self.real = int(real.sum())
-        self.places = sum(
-            length * (size if fill else len(rows)) for length, rows, size in self._plan
+        self.real = int(rows.sum())
+        self.places = rows_per_example * sum(
+            length * (size if fill else len(own)) for length, own, size in self._plan
         )
 
     def __len__(self) -> int:
@@ -136,11 +169,13 @@ class LengthBuckets(keras.utils.PyDataset):
         count = len(rows)
         if self._fill:
             rows = np.concatenate([rows, np.repeat(rows[:1], size - count)])
-        inputs = {name: self._cut(array[rows], length) for name, array in self._arrays.items()}
-        weights = self._weights_of(rows, count)
-        if weights is not None:
-            return inputs, self._chosen(self._targets, rows), weights
-        return (inputs,) if self._targets is None else (inputs, self._chosen(self._targets, rows))
+        own = self._rows_of(rows)
+        inputs = {name: self._cut(array[own], length) for name, array in self._arrays.items()}
+        if self._targets is None:
+            return (inputs,)
+        targets = self._chosen(self._targets, rows, length)
+        weights = self._weights_of(rows, count, length)
+        return (inputs, targets) if weights is None else (inputs, targets, weights)
 
     def restore(self, predictions: Any) -> Any:
         """What `predict` returned for this data set, in the order of its inputs.
@@ -152,9 +187,9 @@ class LengthBuckets(keras.utils.PyDataset):
             raise ValueError("Predictions can be restored where shuffle=False only.")
         sizes = [size if self._fill else len(rows) for _, rows, size in self._plan]
         starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-        rows = [rows for _, rows, _ in self._plan]
-        taken = [start + np.arange(len(own)) for start, own in zip(starts, rows, strict=True)]
-        return restored(predictions, taken, rows)
+        examples = [rows for _, rows, _ in self._plan]
+        taken = [start + np.arange(len(own)) for start, own in zip(starts, examples, strict=True)]
+        return restored(predictions, [*map(self._rows_of, taken)], [*map(self._rows_of, examples)])
 
     def on_epoch_end(self) -> None:
         if self._shuffle:
@@ -170,26 +205,40 @@ class LengthBuckets(keras.utils.PyDataset):
             plan = [plan[number] for number in self._random.permutation(len(plan))]
         return varied_first(plan)
 
+    def _size(self, length: int, batch_size: int | None, tokens: int | None) -> int:
+        """How many examples a batch of this length has."""
+        if tokens is None:
+            return batch_size or 32
+        return max(1, tokens // (length * self._rows_per_example))
+
+    def _rows_of(self, examples: np.ndarray) -> np.ndarray:
+        """The rows of examples, in order."""
+        count = self._rows_per_example
+        return (examples[:, None] * count + np.arange(count)).ravel()
+
     def _cut(self, array: np.ndarray, length: int) -> np.ndarray:
         is_row = array.ndim > 1 and array.shape[1] == self._width
         return array[:, :length] if is_row else array
 
-    def _chosen(self, structure: Any, rows: np.ndarray) -> Any:
-        return keras.tree.map_structure(lambda array: array[rows], structure)
+    def _chosen(self, structure: Any, rows: np.ndarray, length: int) -> Any:
+        def chosen(array: np.ndarray) -> np.ndarray:
+            return self._cut(array[rows], length) if self._per_token else array[rows]
 
-    def _weights_of(self, rows: np.ndarray, count: int) -> Any:
-        if self._targets is None or (self._weights is None and not self._fill):
+        return keras.tree.map_structure(chosen, structure)
+
+    def _weights_of(self, rows: np.ndarray, count: int, length: int) -> Any:
+        if self._weights is None and not self._fill:
             return None
         weights = self._weights
         if weights is None:
-            weights = np.ones(len(self._arrays["token_ids"]), "float32")
+            count_all = len(self._arrays["padding_mask"]) // self._rows_per_example
+            weights = np.ones(count_all, "float32")
 
-        def chosen(array: np.ndarray) -> np.ndarray:
-            found = array[rows]
-            found[count:] = 0
-            return found
+        def without_copies(array: np.ndarray) -> np.ndarray:
+            array[count:] = 0
+            return array
 
-        return keras.tree.map_structure(chosen, weights)
+        return keras.tree.map_structure(without_copies, self._chosen(weights, rows, length))
 
 
 def _as_arrays(structure: Any) -> Any:
@@ -212,5 +261,21 @@ def _bounds(real: np.ndarray, lengths: Sequence[int] | None, width: int) -> list
     return bounds
 
 
-def _rows(length: int, batch_size: int | None, tokens: int | None) -> int:
-    return max(1, tokens // length) if tokens is not None else batch_size or 32
+def best_lengths(arrays: Mapping[str, np.ndarray], count: int = 2) -> list[int]:
+    """Lengths for `bucket_by_length` of which there are few: those with the fewest places.
+
+    Each length costs a compilation, of seconds; a step costs what its places are.
+
+    Args:
+        arrays: what a tokenizer gives.
+        count: the most lengths.
+    """
+    real, width = real_lengths(arrays), np.asarray(arrays["padding_mask"]).shape[1]
+    choices = _bounds(real, None, width)
+    top = choices.pop()
+    plans = [[*some, top] for size in range(count) for some in combinations(choices, size)]
+
+    def places(lengths: list[int]) -> int:
+        return int(np.take(lengths, np.searchsorted(lengths, real)).sum())
+
+    return min(plans, key=places)

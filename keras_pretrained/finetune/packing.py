@@ -85,7 +85,7 @@ def pack(
     ```
     """
     arrays = {name: np.asarray(array) for name, array in inputs.items()}
-    lengths = real_lengths(arrays)
+    lengths = real_lengths(arrays, ("token_ids", "padding_mask"))
     width = arrays["token_ids"].shape[1] if length is None else length
     if texts_per_row < 1:
         raise ValueError(f"`texts_per_row` must be at least 1. Received: {texts_per_row!r}")

@@ -116,8 +116,8 @@ class Plan:
             steps_per_epoch: number of batches.
         """
         rate: Any = self.learning_rate
-        if self.schedule == "slanted-triangular":
-            steps = steps_per_epoch * self.epochs
+        steps = steps_per_epoch * self.epochs
+        if self.schedule == "slanted-triangular" and steps > 1:
             # At least one step has to rise.
             rate = SlantedTriangular(rate, steps, cut_frac=min(max(0.1, 1 / steps), 0.5))
         made = keras.optimizers.AdamW(rate, weight_decay=0.01)

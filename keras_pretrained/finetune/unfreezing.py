@@ -80,6 +80,11 @@ class GradualUnfreezing(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         self.open_all()
         self.opened = {}
+        # Where `finetune.report` finds it: what `fit` returns does not know its callbacks.
+        history = getattr(self.model, "history", None)
+        if history is not None:
+            others = getattr(history, "opened", {})
+            history.opened = {**others, self.network.name: self.opened}
         self._check()
         leaves = plain_optimizers(self.model.optimizer)
         self._filters = [_Filter(optimizer, self._closed) for optimizer in leaves]

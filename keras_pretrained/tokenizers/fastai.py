@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ from keras_pretrained.tokenizers.fastai_vocabulary import (
     PICKLE_FILE,
     asset_bytes,
     checked_words,
+    most_frequent,
     pickled_bytes,
     read_asset,
     read_pickled,
@@ -92,6 +94,40 @@ class FastaiTokenizer(ListedTokenizer):
         """
         tokenizer = cls(None, **options)
         tokenizer._set(read_pickled(path))
+        return tokenizer
+
+    @classmethod
+    def from_texts(
+        cls,
+        texts: Iterable[str],
+        rules: str = "2",
+        max_words: int = 60_000,
+        min_count: int = 3,
+        **options: Any,
+    ) -> Self:
+        """A tokenizer with the vocabulary of texts, as fast.ai's programs make it.
+
+        Args:
+            texts: to count words in.
+            rules: the version; that of a network whose vocabulary is to be changed.
+            max_words: the most words, the version's signs included.
+            min_count: how often a word must be there; fastai 1 and 2 have 3, the paper's scripts 2.
+            **options: of the class.
+
+        Raises:
+            TypeError: one text in place of several.
+
+        Example:
+            >>> tokenizer = FastaiTokenizer.from_texts(texts, encoder.tokenizer.rules)
+            >>> tuned = encoder.with_vocabulary(tokenizer.vocabulary)
+        """
+        if isinstance(texts, str):
+            raise TypeError("texts must be several str. Received: one str.")
+        tokenizer = cls(None, rules, **options)
+        version = RULES[rules]
+        split = _split_function(tokenizer.splitter, version)
+        counts = Counter(word for text in texts for word in version.words(text, split))
+        tokenizer._set(most_frequent(counts, version.first, max_words, min_count))
         return tokenizer
 
     @property

@@ -25,7 +25,7 @@ class FastaiRules:
         before: the rules for the text, in order.
         after: those for the words.
         whole: signs that the splitter must leave whole.
-        unknown, pad: the signs of a word that is not in the vocabulary, and of padding.
+        first: what vocabularies begin with: the signs of a word that they lack, and of padding.
         structure: signs that are no part of a text: padding, begins, ends, fields.
         marks: sign -> what it says of the words behind it: `"capital"` (the next one begins with
             one), `"capitals"`, `"signs"` (a number, and a sign that is repeated), `"words"`.
@@ -35,8 +35,7 @@ class FastaiRules:
     before: tuple[Before, ...]
     after: tuple[After, ...]
     whole: tuple[str, ...]
-    unknown: str
-    pad: str
+    first: tuple[str, ...]
     structure: frozenset[str]
     marks: Mapping[str, str] = field(default_factory=dict)
 
@@ -232,8 +231,7 @@ RULES: Mapping[str, FastaiRules] = {
         ),
         after=(),
         whole=("<eos>", "<bos>", "<unk>"),
-        unknown="_unk_",
-        pad="_pad_",
+        first=("_unk_", "_pad_"),
         structure=frozenset({"_pad_", "xbos", "xfld"}),
         marks={"t_up": "capitals", "tk_rep": "signs", "tk_wrep": "words"},
     ),
@@ -248,8 +246,7 @@ RULES: Mapping[str, FastaiRules] = {
         ),
         after=(_mark_capitals, _mark_capital),
         whole=SIGNS_1,
-        unknown="xxunk",
-        pad="xxpad",
+        first=SIGNS_1,
         structure=_STRUCTURE,
         marks=_MARKS,
     ),
@@ -267,8 +264,7 @@ RULES: Mapping[str, FastaiRules] = {
         ),
         after=(lambda words: [word.replace(" ", "▁") for word in words],),
         whole=SIGNS_2,
-        unknown="xxunk",
-        pad="xxpad",
+        first=SIGNS_2,
         structure=_STRUCTURE,
         marks=_MARKS,
     ),
@@ -277,7 +273,7 @@ RULES: Mapping[str, FastaiRules] = {
 
 def rules_of(vocabulary: Sequence[str]) -> str | None:
     """The version whose vocabularies begin like this one, or None."""
-    start = tuple(vocabulary[: len(SIGNS_1)])
-    if start[:2] == ("_unk_", "_pad_"):
-        return "0.7"
-    return {SIGNS_1: "1", SIGNS_2: "2"}.get(start)
+    for version, rules in RULES.items():
+        if tuple(vocabulary[: len(rules.first)]) == rules.first:
+            return version
+    return None

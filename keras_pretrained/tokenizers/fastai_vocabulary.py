@@ -44,6 +44,19 @@ def asset_bytes(words: Sequence[str]) -> bytes:
     return json.dumps(list(words), ensure_ascii=True, indent=0).encode()
 
 
+def most_frequent(counts: Counter[str], signs: Sequence[str], size: int, least: int) -> list[str]:
+    """A vocabulary: the signs, then the words by their frequency, of equal ones the first first.
+
+    Args:
+        counts: word -> how often it stands in the texts.
+        signs: a version's own, in the order of their ids.
+        size: the most words, signs included.
+        least: how often a word must be there.
+    """
+    words = [word for word, count in counts.most_common(size) if count >= least]
+    return [*signs, *(word for word in words if word not in signs)][: max(size, len(signs))]
+
+
 def pickled_bytes(words: Sequence[str]) -> bytes:
     """Words as fast.ai's programs read them."""
     return pickle.dumps(list(words), protocol=2)

@@ -190,3 +190,32 @@ def test_wrong_arguments() -> None:
     assert FastaiTokenizer(["a", "b"], rules="1").rules == "1"
     with pytest.raises(TypeError, match="text must be one str"):
         tokenizer().tokenize(["a"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"min_count": 2}, ["the", "of", "film", "end", "a", ","]),
+        ({"min_count": 1, "max_words": 13}, ["the", "of", "film", "end"]),
+        ({}, ["the", "of", "film"]),
+    ],
+)
+def test_the_vocabulary_of_texts(options: dict[str, int], words: list[str]) -> None:
+    """The words are those of `make_vocab` of fastai 2.8.2, without its filling up to eights."""
+    texts = ["the end of the film", "A film , the film", "of a book , of the end b"]
+    made = FastaiTokenizer.from_texts(texts, splitter="whitespace", **options)
+    assert made.vocabulary == [*SIGNS_2, *words]
+    assert made.rules == "2"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_vocabularies_begin_with_the_signs(version: str) -> None:
+    made = FastaiTokenizer.from_texts(
+        (f"{sign} good" for sign in FIRST[version]), version, min_count=1, splitter="whitespace"
+    )
+    assert tuple(made.vocabulary[: len(FIRST[version])]) == FIRST[version]
+    assert made.rules == version
+    assert made("good")["token_ids"][-1] == made.token_to_id("good") > 0
+    with pytest.raises(TypeError, match="must be several str"):
+        FastaiTokenizer.from_texts("good")
