@@ -1,6 +1,7 @@
-"""Image networks, with the conventions of `keras.applications` and their authors' own files.
+"""Whole models: image networks with the conventions of `keras.applications`, and tasks.
 
-Builders are imported on use. The class of their models is there at once, for Keras to load one.
+Builders of image networks are imported on use. The classes of models are there at once, for Keras
+to load one.
 """
 
 from __future__ import annotations
@@ -8,6 +9,23 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from keras_pretrained.applications.tasks import (
+    Answer,
+    Entity,
+    ImageClassifier,
+    LanguageModel,
+    MaskedLanguageModel,
+    MultipleChoice,
+    QuestionAnswerer,
+    QuestionExample,
+    SemanticSegmenter,
+    SentenceEmbedder,
+    TextClassifier,
+    TokenClassifier,
+    entities,
+    read_squad,
+    squad_score,
+)
 from keras_pretrained.applications.vision_model import VisionModel
 
 _HERE = "keras_pretrained.applications"
@@ -41,10 +59,30 @@ _TOOLS = {
     "decode_predictions": f"{_HERE}.imagenet",
     "fold_batch_norm": f"{_HERE}.folding",
     "imagenet_classes": f"{_HERE}.imagenet",
+    "imagenet_labels": f"{_HERE}.imagenet",
     "prepare_images": f"{_HERE}.images",
 }
 
-__all__ = ["VisionModel", *MODULES, *_TOOLS]
+__all__ = [
+    "Answer",
+    "Entity",
+    "ImageClassifier",
+    "LanguageModel",
+    "MaskedLanguageModel",
+    "MultipleChoice",
+    "QuestionAnswerer",
+    "QuestionExample",
+    "SemanticSegmenter",
+    "SentenceEmbedder",
+    "TextClassifier",
+    "TokenClassifier",
+    "VisionModel",
+    "entities",
+    "read_squad",
+    "squad_score",
+    *MODULES,
+    *_TOOLS,
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,9 @@
-"""Images of any kind as RGB arrays: files, Pillow images, grey, with an alpha channel."""
+"""Images of any kind as RGB arrays, masks as numbers: files, Pillow images, arrays."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,11 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     Raises:
         ValueError: no file, not such an image, damaged, or more pixels than Pillow opens.
     """
+    return _read(path, lambda image: np.asarray(image.convert("RGB")))
+
+
+def _read(path: str | os.PathLike[str], pixels: Callable[[Any], np.ndarray]) -> np.ndarray:
+    """What a function makes of an image file that was opened and found to be harmless."""
     from PIL import Image, UnidentifiedImageError
 
     file = Path(path)
@@ -38,7 +44,7 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
             # Above this number Pillow only warns, and above twice as many it refuses.
             if (limit := Image.MAX_IMAGE_PIXELS) and image.width * image.height > limit:
                 raise Image.DecompressionBombError(f"{image.width} x {image.height}")
-            return np.asarray(image.convert("RGB"))
+            return pixels(image)
     except UnidentifiedImageError:
         raise ValueError(
             f"{str(file)!r} is not an image of a known format. Expected: {', '.join(_FORMATS)}."
@@ -85,3 +91,38 @@ def as_rgb(image: Any) -> np.ndarray:
     if array.dtype != np.uint8:
         array = array.astype(np.float32)
     return np.repeat(array, 3, axis=-1) if array.shape[-1] == 1 else array[..., :3]
+
+
+def as_mask(mask: Any) -> np.ndarray:
+    """A picture whose pixels are numbers of classes, as an array of whole numbers.
+
+    Args:
+        mask: the path of a file or a Pillow image with one channel, grey or of a palette, whose
+            indices count then (as the masks of PASCAL VOC have it); or an array (height, width) or
+            (height, width, 1) of integers or booleans.
+
+    Returns:
+        (height, width), of integers.
+
+    Raises:
+        TypeError: not such a picture.
+        ValueError: a wrong shape, or a file that cannot be read.
+    """
+    if isinstance(mask, str | os.PathLike):
+        array = _read(mask, np.asarray)
+    else:
+        array = np.asarray(mask)
+    array = array.astype(np.uint8) if array.dtype == bool else array
+    if array.dtype.kind not in "ui":
+        raise TypeError(
+            "A mask is a path, a Pillow image or an array of whole numbers. Received: "
+            f"{type(mask).__name__} of dtype {array.dtype}"
+        )
+    if array.ndim == 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim != 2 or not array.size:
+        raise ValueError(
+            "Expected a mask of shape (height, width), with the number of a class in each pixel. "
+            f"Received: {array.shape}"
+        )
+    return array

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -47,6 +48,28 @@ def imagenet_classes() -> tuple[ImageNetClass, ...]:
     text = (folder / "imagenet_classes.tsv").read_text(encoding="utf-8")
     lines = (line.split("\t") for line in text.splitlines() if not line.startswith("#"))
     return tuple(ImageNetClass(wordnet_id, name) for wordnet_id, name in lines)
+
+
+def imagenet_labels(columns: int = 1000) -> list[str]:
+    """A name for each column of a network's output, no two of them the same.
+
+    Where two classes share a name (`crane`), the WordNet id stands behind it.
+
+    Args:
+        columns: 1000, or 1001 for the background before them.
+
+    Raises:
+        ValueError: another number.
+    """
+    classes = imagenet_classes()
+    if columns not in (len(classes), len(classes) + 1):
+        raise ValueError(f"`columns` must be 1000 or 1001. Received: {columns!r}")
+    counts = Counter(each.name for each in classes)
+    names = [
+        each.name if counts[each.name] == 1 else f"{each.name} ({each.wordnet_id})"
+        for each in classes
+    ]
+    return names if columns == len(classes) else ["background", *names]
 
 
 def decode_predictions(predictions: Any, top: int = 5) -> list[list[Prediction]]:

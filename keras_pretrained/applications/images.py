@@ -56,7 +56,7 @@ def prepare_images(
     batch.shape                                  # (2, 299, 299, 3)
     ```
     """
-    spec = _spec(preset)
+    spec = image_spec(preset)
     if size is not None and (type(size) is not int or size < 1):
         raise ValueError(f"size must be a positive number of pixels. Received: {size!r}")
     prepared = [_prepared(spec, image, size or spec.size) for image in _each(images)]
@@ -65,7 +65,12 @@ def prepare_images(
     return np.stack(prepared)
 
 
-def _spec(preset: str | Preset | ImageSpec) -> ImageSpec:
+def image_spec(preset: str | Preset | ImageSpec) -> ImageSpec:
+    """How images are prepared for a preset.
+
+    Raises:
+        PresetError: unknown, or a network that takes no images.
+    """
     if isinstance(preset, ImageSpec):
         return preset
     record = preset_info(preset) if isinstance(preset, str) else preset

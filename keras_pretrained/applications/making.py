@@ -100,6 +100,15 @@ def make_model(
     return VisionModel(plan, graph, images, x, report, name)
 
 
+def without_head(model: VisionModel) -> VisionModel:
+    """The same network up to its last feature map, with the same weights."""
+    plan = replace(model.plan, include_top=False, pooling=None, trainable_from=0)
+    made = make_model(plan, name=model.name)
+    for name, layer in made.graph.layers.items():
+        layer.set_weights(model.graph.layers[name].get_weights())
+    return made
+
+
 def _head(plan: Plan, graph: Graph, x: Any, options: Mapping[str, Any]) -> Any:
     with graph.stage("logits", head=True):
         return plan.network.head(graph, x, plan.classes, **options)

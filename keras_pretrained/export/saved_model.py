@@ -170,7 +170,7 @@ def _on_texts(wired: Wiring, texts: Interface, network: Any) -> Any:
     import tensorflow as tf
 
     def serve(inputs: dict[str, Any]) -> Any:
-        return network(wired.to_ids(inputs))
+        return wired.run(network, inputs)
 
     return tf.function(serve, input_signature=[tensor_specs(texts.inputs)], autograph=False)
 

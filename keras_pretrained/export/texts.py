@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from keras_pretrained.export.interface import Interface, Port
+from keras_pretrained.export.words import at_words, word_tokens
 from keras_pretrained.layers.strings import holds_strings
 from keras_pretrained.layers.text_encoder import TextEncoder
 
@@ -24,18 +25,30 @@ class TextFront:
         texts: names of the string inputs: one, or a pair.
         ids: what the tokenizer makes, such as `"token_ids"` -> the name of the model's input.
         length: the length of the ids where the model fixes it.
+        by_word: whether the outputs for texts are those of their words, not of all tokens.
     """
 
     encoder: TextEncoder
     texts: tuple[str, ...]
     ids: Mapping[str, str]
     length: int | None = None
+    by_word: bool = False
 
     def __call__(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The model's inputs by name."""
         sides = tuple(inputs[name] for name in self.texts)
         made = self.encoder.tokenize_inputs(sides, pad_to=self.length)
         return {name: made[key] for key, name in self.ids.items()}
+
+    def run(
+        self, network: Callable[[dict[str, Any]], dict[str, Any]], inputs: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The outputs by name of a network on ids, for texts."""
+        if not self.by_word:
+            return network(self(inputs))
+        made = word_tokens(self.encoder.tokenizer, inputs[self.texts[0]], self.length)
+        outputs = network({name: made[key] for key, name in self.ids.items()})
+        return {name: at_words(value, made["word_ids"]) for name, value in outputs.items()}
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,12 @@ class Wiring:
         made = {name: value for front in self.fronts for name, value in front(inputs).items()}
         kept = {port.name: inputs[port.name] for port in self.network.inputs if port.name in inputs}
         return {**kept, **made}
+
+    def run(self, network: Callable[[dict[str, Any]], Any], inputs: Mapping[str, Any]) -> Any:
+        """The outputs of the network on ids, given as a function, for inputs of `texts`."""
+        if isinstance(self.texts, _OnTexts):
+            return self.texts.run(network, inputs)
+        return network(self.to_ids(inputs))
 
     @property
     def takes_texts(self) -> bool:
@@ -99,9 +118,15 @@ class _OnTexts(Interface):
     def call(
         self, inputs: Mapping[str, Any], weights: Sequence[Any] | None = None
     ) -> dict[str, Any]:
+        return self.run(lambda ids: self._network.call(ids, weights), inputs)
+
+    def run(
+        self, network: Callable[[dict[str, Any]], dict[str, Any]], inputs: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The outputs of the network on ids, given as a function."""
         names = {port.name for port in self._network.inputs}
         kept = {name: value for name, value in inputs.items() if name in names}
-        return self._network.call({**kept, **self._front(inputs)}, weights)
+        return self._front.run(lambda ids: network({**kept, **ids}), inputs)
 
 
 # --- from texts to ids -------------------------------------------------------------------------
@@ -191,6 +216,9 @@ def _front_of_ids(given: Interface) -> TextFront | None:
     """The front of a model on ids whose text encoders all read the same inputs."""
     graph = functional(given.model)
     names = {id(tensor): port for tensor, port in zip(graph.inputs, given.inputs, strict=True)}
+    # A task on pairs of texts says what they are called, one on words that they are words.
+    texts = getattr(given.model, "text_names", (TEXTS,))
+    by_word = getattr(given.model, "serves_words", False)
     fronts = []
     for nodes in graph._nodes_by_depth.values():
         for node in nodes:
@@ -206,8 +234,8 @@ def _front_of_ids(given: Interface) -> TextFront | None:
                 return None
             length = ports[main].shape[1]
             taken = {key: port.name for key, port in ports.items()}
-            fronts.append(TextFront(node.operation, (TEXTS,), taken, length))
-    if not fronts or any(port.name == TEXTS for port in given.inputs):
+            fronts.append(TextFront(node.operation, texts, taken, length, by_word))
+    if not fronts or any(port.name in texts for port in given.inputs):
         return None
     first = fronts[0]
     same = all(

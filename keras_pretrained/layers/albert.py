@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from keras_pretrained.checkpoints import Checkpoint
-from keras_pretrained.layers.albert_weights import WEIGHT_MAPS
+from keras_pretrained.layers.albert_weights import MASKED_LM_MAPS, WEIGHT_MAPS
 from keras_pretrained.layers.bert import CONFIG as BERT
 from keras_pretrained.layers.config_format import ConfigFormat
 from keras_pretrained.layers.encoder_source import PoolerReader, Source, holds
@@ -124,6 +124,7 @@ class AlbertEncoder(TransformerEncoder):
     architecture_class = AlbertArchitecture
     architecture: AlbertArchitecture
     weight_maps = WEIGHT_MAPS
+    masked_lm_maps = MASKED_LM_MAPS
     reader = AlbertReader("albert", CONFIG, WEIGHT_MAPS)
     tokenizer_class = SentencePieceTokenizer
     config_files = MappingProxyType({"hf": "config.json", "google": "albert_config.json"})

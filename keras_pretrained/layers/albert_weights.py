@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from keras_pretrained.layers.bert_weights import MASKED_LM_GOOGLE
 from keras_pretrained.layers.encoder_rules import encoder_rules, named, torch_rules
-from keras_pretrained.weights import WeightMap
+from keras_pretrained.weights import Rule, WeightMap
 
 HF = WeightMap(
     "hf",
@@ -87,3 +88,19 @@ GOOGLE = WeightMap(
 )
 
 WEIGHT_MAPS = (HF, GOOGLE)
+
+MASKED_LM_MAPS = (
+    WeightMap(
+        "hf",
+        (
+            *torch_rules(
+                {"word_embeddings": "predictions.decoder.weight"},
+                {"dense": "predictions.dense"},
+                {"norm": "predictions.LayerNorm"},
+            ),
+            Rule("bias", "predictions.bias"),
+            Rule("bias", "predictions.decoder.bias"),
+        ),
+    ),
+    MASKED_LM_GOOGLE,
+)

@@ -84,8 +84,9 @@ class WrappedModel:
         )
 
     def finish(self, state: State, call: StageCall) -> Any:
-        if call.features:
-            return {stage.name: state[f"feature/{stage.name}"] for stage in self.stages}
+        names = [stage.name for stage in self.stages] if call.features else call.results
+        if names:
+            return {name: state[f"feature@{name}"] for name in names}
         return keras.tree.map_structure(state.__getitem__, self._outputs)
 
     def symbolic_inputs(self) -> Any:

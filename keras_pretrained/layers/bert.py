@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from keras_pretrained.checkpoints import Checkpoint
-from keras_pretrained.layers.bert_weights import WEIGHT_MAPS
+from keras_pretrained.layers.bert_weights import MASKED_LM_MAPS, WEIGHT_MAPS
 from keras_pretrained.layers.config_format import ConfigFormat
 from keras_pretrained.layers.encoder_source import PoolerReader, no_configuration, stored_shape
 from keras_pretrained.layers.transformer_encoder import EncoderArchitecture
@@ -123,6 +123,7 @@ class BertEncoder(WordPieceEncoder):
 
     architecture_class = BertArchitecture
     weight_maps = WEIGHT_MAPS
+    masked_lm_maps = MASKED_LM_MAPS
     reader = BertReader("bert", CONFIG, WEIGHT_MAPS)
     config_files = MappingProxyType(
         {"hf": "config.json"}

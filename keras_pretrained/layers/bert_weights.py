@@ -8,6 +8,7 @@ from keras_pretrained.layers.encoder_rules import (
     google_rules,
     hf_rules,
     named,
+    torch_rules,
 )
 from keras_pretrained.weights import Rule, WeightMap
 from keras_pretrained.weights.transforms import IDENTITY, Reshape
@@ -134,3 +135,37 @@ TF_MODELS_OBJECTS = _garden(
 )
 
 WEIGHT_MAPS = (HF, GOOGLE, TF_MODELS, TF_MODELS_OBJECTS)
+
+_TRANSFORM = "cls/predictions/transform/"
+MASKED_LM_GOOGLE = WeightMap(
+    "google",
+    (
+        *encoder_rules({}, {"dense": f"{_TRANSFORM}dense"}, {"norm": f"{_TRANSFORM}LayerNorm"}),
+        Rule("bias", "cls/predictions/output_bias"),
+    ),
+)
+
+MASKED_LM_MAPS = (
+    WeightMap(
+        "hf",
+        (
+            *torch_rules(
+                {"word_embeddings": "cls.predictions.decoder.weight"},
+                {"dense": "cls.predictions.transform.dense"},
+                {"norm": "cls.predictions.transform.LayerNorm"},
+                norm_spellings=(".weight .bias", ".gamma .beta"),
+            ),
+            Rule("bias", "cls.predictions.bias"),
+            Rule("bias", "cls.predictions.decoder.bias"),
+        ),
+    ),
+    MASKED_LM_GOOGLE,
+    WeightMap(
+        "tf-models-objects",
+        (
+            *encoder_rules({}, {"dense": "masked_lm/dense"}, {"norm": "masked_lm/layer_norm"}),
+            # The variable is called output_bias/bias; object graphs write a slash so.
+            Rule("bias", "masked_lm/output_bias.Sbias"),
+        ),
+    ),
+)

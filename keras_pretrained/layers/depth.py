@@ -26,11 +26,13 @@ class StageCall:
         features: whether all intermediate results are wanted.
         keep_statistics: whether batch normalisations keep their statistics even in stages that
             train.
+        results: names of the stages whose results are the output, if it is not the network's own.
     """
 
     training: bool = False
     features: bool = False
     keep_statistics: bool = False
+    results: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import keras
 
 from keras_pretrained.layers.config_format import ConfigFormat
-from keras_pretrained.layers.distilbert_weights import WEIGHT_MAPS
+from keras_pretrained.layers.distilbert_weights import MASKED_LM_MAPS, WEIGHT_MAPS
 from keras_pretrained.layers.encoder_source import SourceReader
 from keras_pretrained.layers.transformer_encoder import EncoderArchitecture
 from keras_pretrained.layers.wordpiece_encoder import WordPieceEncoder
@@ -79,4 +79,5 @@ class DistilBertEncoder(WordPieceEncoder):
 
     architecture_class = DistilBertArchitecture
     weight_maps = WEIGHT_MAPS
+    masked_lm_maps = MASKED_LM_MAPS
     reader = SourceReader("distilbert", CONFIG, WEIGHT_MAPS)

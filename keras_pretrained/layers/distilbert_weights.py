@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from keras_pretrained.layers.encoder_rules import named, torch_rules
-from keras_pretrained.weights import WeightMap
+from keras_pretrained.weights import Rule, WeightMap
 
 HF = WeightMap(
     "hf",
@@ -39,3 +39,17 @@ HF = WeightMap(
 )
 
 WEIGHT_MAPS = (HF,)
+
+MASKED_LM_MAPS = (
+    WeightMap(
+        "hf",
+        (
+            *torch_rules(
+                {"word_embeddings": "vocab_projector.weight"},
+                {"dense": "vocab_transform"},
+                {"norm": "vocab_layer_norm"},
+            ),
+            Rule("bias", "vocab_projector.bias"),
+        ),
+    ),
+)

@@ -12,7 +12,7 @@ import keras
 from keras_pretrained.checkpoints import Checkpoint
 from keras_pretrained.layers.bert import CONFIG as BERT
 from keras_pretrained.layers.config_format import ConfigFormat
-from keras_pretrained.layers.electra_weights import WEIGHT_MAPS
+from keras_pretrained.layers.electra_weights import MASKED_LM_MAPS, WEIGHT_MAPS
 from keras_pretrained.layers.encoder_source import SourceReader, no_configuration, stored_shape
 from keras_pretrained.layers.transformer_encoder import EncoderArchitecture
 from keras_pretrained.layers.wordpiece_encoder import WordPieceEncoder
@@ -125,6 +125,7 @@ class ElectraEncoder(WordPieceEncoder):
     architecture_class = ElectraArchitecture
     architecture: ElectraArchitecture
     weight_maps = WEIGHT_MAPS
+    masked_lm_maps = MASKED_LM_MAPS
     reader = ElectraReader("electra", CONFIG, WEIGHT_MAPS)
     # Google's program writes none and needs none; without it a folder of other heads would be
     # read back as another network.

@@ -6,8 +6,13 @@ The discriminator is what is fine-tuned; the generator has to be asked for.
 
 from __future__ import annotations
 
-from keras_pretrained.layers.encoder_rules import google_rules, hf_rules, torch_rules
-from keras_pretrained.weights import WeightMap
+from keras_pretrained.layers.encoder_rules import (
+    encoder_rules,
+    google_rules,
+    hf_rules,
+    torch_rules,
+)
+from keras_pretrained.weights import Rule, WeightMap
 
 HF = WeightMap(
     "hf",
@@ -54,3 +59,29 @@ GENERATOR = WeightMap(
 )
 
 WEIGHT_MAPS = (HF, GOOGLE, GENERATOR)
+
+# The generator is the masked language model; the discriminator of the same file has no such head.
+MASKED_LM_MAPS = (
+    WeightMap(
+        "hf",
+        (
+            *torch_rules(
+                {"word_embeddings": "generator_lm_head.weight"},
+                {"dense": "generator_predictions.dense"},
+                {"norm": "generator_predictions.LayerNorm"},
+            ),
+            Rule("bias", "generator_lm_head.bias"),
+        ),
+    ),
+    WeightMap(
+        "google-generator",
+        (
+            *encoder_rules(
+                {},
+                {"dense": "generator_predictions/dense"},
+                {"norm": "generator_predictions/LayerNorm"},
+            ),
+            Rule("bias", "generator_predictions/output_bias"),
+        ),
+    ),
+)

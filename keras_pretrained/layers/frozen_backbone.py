@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ class FrozenBackbone(PretrainedLayer):
         trainable_from: number of frozen stages, a negative number of trainable ones, the name
             of the first trainable stage, `0` for none frozen or None for all frozen.
         pooling: None, or `"avg"` or `"max"` over all axes between the first and the last.
+        outputs: names of the stages whose results are the output, as a dictionary, in place of the
+            network's own; those behind the last of them are neither run nor trained.
         keep_statistics: whether batch normalisations never update their statistics, even where
             their stage trains: so they are what they were, to the bit, at any depth. With False,
             those of stages that train follow the batches. Their scale and offset train in both
@@ -61,8 +64,9 @@ class FrozenBackbone(PretrainedLayer):
     outputs = keras.layers.Dense(5)(backbone(keras.Input((224, 224, 3))))
     ```
 
-    `features(inputs)` gives the output of every stage by name, for feature pyramids. `model` is
-    the network inside: the copy of a model given, or the layer given.
+    `features(inputs)` gives the output of every stage by name; `outputs` makes a choice of them the
+    output, for feature pyramids. `model` is the network inside: the copy of a model given, or the
+    layer given.
 
     Raises:
         ValueError: a source of another kind, or one without stages; a wrong argument.
@@ -77,6 +81,7 @@ class FrozenBackbone(PretrainedLayer):
         name: str | None = None,
         trainable: bool = True,
         dtype: Any = None,
+        outputs: Sequence[str] | None = None,
         **options: Any,
     ) -> None:
         # The source's layers have dtype policies of their own: images must reach them uncut.
@@ -87,11 +92,30 @@ class FrozenBackbone(PretrainedLayer):
         self.keep_statistics = keep_statistics
         if isinstance(self.model, SavedModelLayer):
             self.model.keep_statistics = keep_statistics
+        self.outputs = self._checked_outputs(outputs, pooling)
         self.pooling = self._checked_pooling(pooling)
         self.supports_masking = getattr(self.model, "supports_masking", False)
         self.declare(self.source.stages, trainable_from)
         self.create()
         self.load_report = getattr(self.model, "load_report", None)
+
+    def _checked_outputs(
+        self, outputs: Sequence[str] | None, pooling: str | None
+    ) -> tuple[str, ...]:
+        names = [stage.name for stage in self.source.stages]
+        if outputs is None:
+            return ()
+        if isinstance(self.source, WrappedLayer) or pooling is not None:
+            raise ValueError(
+                "`outputs` are stages of a model, as they are. Expected a model without `pooling`. "
+                f"Received: {self.model.name!r} with pooling={pooling!r}, outputs={outputs!r}"
+            )
+        unknown = [name for name in outputs if name not in names]
+        if isinstance(outputs, str) or unknown or not outputs:
+            raise ValueError(
+                f"`outputs` must list names of stages: {', '.join(names)}. Received: {outputs!r}"
+            )
+        return tuple(outputs)
 
     def _checked_pooling(self, pooling: str | None) -> str | None:
         if pooling is not None and isinstance(self.source, WrappedLayer):
@@ -111,6 +135,18 @@ class FrozenBackbone(PretrainedLayer):
                     f"Received: pooling={pooling!r}"
                 )
         return pooling
+
+    def with_outputs(self, outputs: Sequence[str]) -> FrozenBackbone:
+        """A backbone around the same network, with the results of these stages as its output."""
+        return FrozenBackbone(
+            self.source,
+            self.trainable_from,
+            keep_statistics=self.keep_statistics,
+            name=self.name,
+            trainable=self.trainable,
+            dtype=self.dtype_policy,
+            outputs=outputs,
+        )
 
     # --- running ----------------------------------------------------------------------------
 
@@ -142,14 +178,16 @@ class FrozenBackbone(PretrainedLayer):
         return self.source.begin(inputs)
 
     def run_stages(self, state: State, start: int, stop: int, call: StageCall) -> State:
-        call = StageCall(call.training, call.features, self.keep_statistics)
-        return super().run_stages(state, start, stop, call)
+        return super().run_stages(state, start, stop, self._own(call))
 
     def finish(self, state: State, call: StageCall) -> Any:
-        output = self.source.finish(state, call)
+        output = self.source.finish(state, self._own(call))
         if self.pooling is None or call.features:
             return output
         return _POOLING[self.pooling](output, axis=tuple(range(1, len(output.shape) - 1)))
+
+    def _own(self, call: StageCall) -> StageCall:
+        return replace(call, keep_statistics=self.keep_statistics, results=self.outputs)
 
     def symbolic_inputs(self) -> Any:
         return self.source.symbolic_inputs()
@@ -162,7 +200,9 @@ class FrozenBackbone(PretrainedLayer):
     # --- depth ------------------------------------------------------------------------------
 
     def in_use(self, index: int) -> bool:
-        return self.source.in_use(index)
+        if not self.outputs:
+            return self.source.in_use(index)
+        return any(stage.name in self.outputs for stage in self.stages[index:])
 
     def new_layers(self) -> list[keras.layers.Layer]:
         return self.model.new_layers() if isinstance(self.source, WrappedLayer) else []
@@ -206,6 +246,7 @@ class FrozenBackbone(PretrainedLayer):
             "trainable_from": self.trainable_from,
             "pooling": self.pooling,
             "keep_statistics": self.keep_statistics,
+            "outputs": list(self.outputs) or None,
         }
 
     @classmethod

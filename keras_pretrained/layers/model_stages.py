@@ -199,9 +199,9 @@ def _stage(group: _Group, names: dict[int, str], needed: set[int]) -> Stage:
             tensors.update(zip(map(id, node.output_tensors), made, strict=True))
         later = {name: tensors[key] for key, name in names.items() if key in tensors}
         kept = {name: tensor for name, tensor in later.items() if name in alive}
-        features = {name: x for name, x in state.items() if name.startswith("feature/")}
-        if call.features:
-            features[f"feature/{group.name}"] = tensors[id(result)]
+        features = {name: x for name, x in state.items() if name.startswith("feature@")}
+        if call.features or group.name in call.results:
+            features[f"feature@{group.name}"] = tensors[id(result)]
         return {**kept, **features}
 
     return Stage(group.name, group.layers, run, head=group.head)

@@ -20,7 +20,7 @@ from keras_pretrained.layers.encoder_source import (
     no_configuration,
     stored_shape,
 )
-from keras_pretrained.layers.roberta_weights import WEIGHT_MAPS
+from keras_pretrained.layers.roberta_weights import MASKED_LM_MAPS, WEIGHT_MAPS
 from keras_pretrained.layers.transformer_encoder import EncoderArchitecture, TransformerEncoder
 from keras_pretrained.tokenizers import ByteLevelBPETokenizer
 from keras_pretrained.weights import WeightMap, WeightsError
@@ -183,6 +183,7 @@ class RobertaEncoder(TransformerEncoder):
 
     architecture_class = RobertaArchitecture
     weight_maps = WEIGHT_MAPS
+    masked_lm_maps = MASKED_LM_MAPS
     reader = RobertaReader("roberta", CONFIG, WEIGHT_MAPS)
     tokenizer_class = ByteLevelBPETokenizer
     config_files = MappingProxyType({"hf": "config.json"})

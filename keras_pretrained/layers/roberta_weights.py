@@ -79,3 +79,20 @@ FAIRSEQ = WeightMap(
 )
 
 WEIGHT_MAPS = (HF, FAIRSEQ)
+
+
+def _masked_lm(dialect: str, table: str, prefixes: tuple[str, ...] = ("",)) -> WeightMap:
+    """The head's map, which differs in the name of the copy of the token table."""
+    rules = torch_rules(
+        {"word_embeddings": f"lm_head.{table}"},
+        {"dense": "lm_head.dense"},
+        {"norm": "lm_head.layer_norm"},
+    )
+    biases = (Rule("bias", "lm_head.bias"), Rule("bias", "lm_head.decoder.bias"))
+    return WeightMap(dialect, (*rules, *biases), prefixes=prefixes)
+
+
+MASKED_LM_MAPS = (
+    _masked_lm("hf", "decoder.weight"),
+    _masked_lm("fairseq", "weight", ("model.decoder.", "model.encoder.", "decoder.", "encoder.")),
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import keras
 
@@ -255,6 +255,30 @@ class TextEncoder(PretrainedLayer):
         if mask is None:
             return keras.ops.not_equal(given["token_ids"], self.pad_id)
         return keras.ops.cast(mask, "bool")
+
+    def with_options(self, **options: Any) -> Self:
+        """A new layer with these weights and this vocabulary, and other options.
+
+        Args:
+            **options: of the constructor, in place of this layer's own.
+
+        Example:
+
+        ```python
+        model = applications.MaskedLanguageModel("bert-base")
+        model.fit(texts)
+        encoder = model.backbone.with_options(pooling="cls")
+        classifier = applications.TextClassifier(encoder, classes=2)
+        ```
+        """
+        config = {**self.get_config(), "tokenizer": self._tokenizer}
+        del config["name"]
+        made = type(self).from_config({**config, **options})
+        made.load_report = self.load_report
+        values = self.network_variables()
+        for path, variable in made.network_variables().items():
+            variable.assign(values[path])
+        return made
 
     # --- shapes -----------------------------------------------------------------------------
 

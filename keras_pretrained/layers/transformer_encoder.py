@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -32,6 +32,7 @@ from keras_pretrained.layers.encoder_source import (
 )
 from keras_pretrained.layers.text_encoder import HiddenLayers, TextEncoder
 from keras_pretrained.tokenizers import Tokenizer
+from keras_pretrained.weights import WeightMap
 
 
 @dataclass(frozen=True)
@@ -102,11 +103,14 @@ class TransformerEncoder(TextEncoder):
         reader: how its published files are read.
         tokenizer_class: its tokenizer.
         config_files: dialect -> the name of its configuration file.
+        masked_lm_maps: the dialects in which a checkpoint may hold the masked language model's
+            head; see `MaskedLMHead`.
     """
 
     architecture_class: ClassVar[type[EncoderArchitecture]] = EncoderArchitecture
     reader: ClassVar[SourceReader]
     config_files: ClassVar[Mapping[str, str]] = MappingProxyType({"hf": "config.json"})
+    masked_lm_maps: ClassVar[Sequence[WeightMap]] = ()
 
     def __init__(
         self,

@@ -12,12 +12,15 @@ from keras_pretrained.presets.located import SourceError
 _LIMIT = 4 * 1024 * 1024
 
 
-def read_json(path: str | os.PathLike[str], limit: int = _LIMIT) -> dict[str, Any]:
+def read_json(
+    path: str | os.PathLike[str], limit: int = _LIMIT, kind: str = "configuration"
+) -> dict[str, Any]:
     """The object in a JSON file.
 
     Args:
         path: a regular file in UTF-8.
         limit: bytes; a larger file is refused. Configurations take a few kilobytes.
+        kind: what the file should be, for messages.
 
     Raises:
         SourceError: not a regular file, too large, not JSON, or not an object.
@@ -25,14 +28,14 @@ def read_json(path: str | os.PathLike[str], limit: int = _LIMIT) -> dict[str, An
     file = Path(path)
     # Opening anything else, such as a pipe, could wait for ever.
     if not file.is_file():
-        raise SourceError(f"{str(file)!r} is not a file. Expected a JSON configuration.")
+        raise SourceError(f"{str(file)!r} is not a file. Expected a JSON {kind}.")
     with file.open("rb") as stream:
         # Memory for what is asked for is set aside at once, however short the file.
         data = stream.read(min(os.fstat(stream.fileno()).st_size, limit) + 1)
     if len(data) > limit:
         raise SourceError(
             f"{str(file)!r} is larger than {limit:,} bytes ({file.stat().st_size:,}), which no "
-            "configuration is. Check that it is the right file."
+            f"{kind} is. Check that it is the right file."
         )
     try:
         value = json.loads(data.decode("utf-8-sig"))

@@ -228,11 +228,6 @@ class ByteLevelBPETokenizer(WithSpecialTokens, Tokenizer):
         return self._vocabulary.size
 
     @property
-    def special_ids(self) -> frozenset[int]:
-        """The ids of all special tokens."""
-        return frozenset(self._vocabulary.ids[token] for token in self.special.all)
-
-    @property
     def add_prefix_space(self) -> bool:
         """Whether texts are read as if they began with a space."""
         return self._add_prefix_space

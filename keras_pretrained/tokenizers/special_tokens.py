@@ -145,6 +145,11 @@ class WithSpecialTokens:
         return self._template.pad
 
     @property
+    def special_ids(self) -> frozenset[int]:
+        """The ids of all special tokens."""
+        return frozenset(self._ids[token] for token in self.special.all)
+
+    @property
     def _template(self) -> Template:
         return self.special.template(self._ids)
 

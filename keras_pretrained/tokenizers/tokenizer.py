@@ -6,6 +6,7 @@ import functools
 import os
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -137,6 +138,64 @@ class Tokenizer(ABC):
         ids = self._ops(sides.strings).flat_values.numpy()
         return [self.id_to_token(index) for index in ids.tolist()]
 
+    def pieces(self, words: Sequence[str], is_split: bool = True) -> list[np.ndarray]:
+        """The ids of each word of a split text, int32 (pieces,), without special tokens.
+
+        A word of characters that the tokenizer drops has none.
+
+        Args:
+            words: the words of one text; or, with `is_split=False`, whole texts.
+
+        Raises:
+            TypeError: not a list of str.
+        """
+        if not len(words):
+            return []
+        given = list(words)
+        read = read_texts([given] if is_split else given, is_split=is_split, name="words")
+        ids = self._ops(read.strings, is_split=is_split)
+        return np.split(ids.flat_values.numpy(), ids.row_splits.numpy()[1:-1])
+
+    def room(self, is_pair: bool = False) -> int:
+        """How many pieces a row holds beside its special tokens."""
+        return self.max_length - self._template.special_count(is_pair)
+
+    def pack_pieces(
+        self,
+        first: Sequence[np.ndarray],
+        second: Sequence[np.ndarray] | None = None,
+        *,
+        words: tuple[Sequence[np.ndarray], ...] | None = None,
+        pad_to: PadTo = None,
+    ) -> dict[str, np.ndarray]:
+        """Rows with special tokens of `pieces` that the caller has cut himself.
+
+        Args:
+            first, second: the ids of each text; of the other side of a pair.
+            words: for each side a number for each piece, which comes back as `word_ids`.
+            pad_to: instead of the tokenizer's own.
+
+        Returns:
+            int32 arrays (texts, length), as a call on texts gives them.
+
+        Raises:
+            ValueError: rows longer than `max_length`.
+        """
+        tf = tensorflow()
+        ids = [first] if second is None else [first, second]
+        pad_to = self.pad_to if pad_to is None else pad_to
+        limit = check_lengths(self.max_length, pad_to, self._template, second is not None)
+        special = self._template.special_count(second is not None)
+        longest = max((sum(map(len, row)) for row in zip(*ids, strict=True)), default=0) + special
+        if longest > limit:
+            raise ValueError(f"A row has {longest} tokens. Expected at most {limit}.")
+        numbers = [None] * len(ids) if words is None else words
+        with tf.device("CPU:0"):
+            sides = [Pieces(*_joined(*side)) for side in zip(ids, numbers, strict=True)]
+            other = sides[1] if len(sides) == 2 else None
+            made = pack(sides[0], other, self._template, limit, pad_to)
+        return {name: np.array(value) for name, value in made.items()}
+
     @abstractmethod
     def id_to_token(self, token_id: int) -> str:
         """The token of an id; ValueError if the vocabulary does not have it."""
@@ -259,6 +318,18 @@ def _pack(
     sides = [Pieces(*side) for side in tensors]
     second = sides[1] if len(sides) == 2 else None
     return pack(sides[0], second, template, limit, pad_to, pad_side)
+
+
+def _joined(rows: Sequence[np.ndarray], numbers: Sequence[np.ndarray] | None) -> tuple[Any, Any]:
+    """Rows of ids as a RaggedTensor, and their numbers one behind the other."""
+    tf = tensorflow()
+    none = [np.zeros(0, np.int32)]
+    ids = tf.RaggedTensor.from_row_lengths(
+        np.concatenate([*rows, *none]), [len(row) for row in rows]
+    )
+    if numbers is None:
+        return ids, None
+    return ids, tf.constant(np.concatenate([*numbers, *none]), tf.int32)
 
 
 def _pieces(ops: Operations, strings: Any, text_splits: Any = None) -> Pieces:

@@ -148,6 +148,11 @@ class WordPieceTokenizer(ListedTokenizer):
         """The id of `[MASK]`; ValueError if the vocabulary has none."""
         return self._special("[MASK]")
 
+    @property
+    def special_ids(self) -> frozenset[int]:
+        """The ids of those of `[PAD] [UNK] [CLS] [SEP] [MASK]` that the vocabulary has."""
+        return frozenset(self._ids[token] for token in _SPECIAL if token in self._ids)
+
     def get_config(self) -> dict[str, Any]:
         """The options as plain data: no vocabulary (see `save_assets`) and no paths."""
         resolved = self._vocabulary_or_none is not None

@@ -23,6 +23,7 @@ class LoadReport:
         dialect: the naming scheme that was used.
         loaded: variable path -> the names of the tensors that it was made from.
         ignored: tensor name -> why it was left out.
+        new: paths of variables that the checkpoint does not hold: they have random values.
     """
 
     path: Path
@@ -30,6 +31,7 @@ class LoadReport:
     dialect: str
     loaded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ignored: Mapping[str, str] = field(default_factory=dict)
+    new: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [
@@ -41,6 +43,8 @@ class LoadReport:
             reasons.setdefault(reason, []).append(name)
         for reason, names in reasons.items():
             lines.append(f"  {len(names)} ignored, {reason}: {shortened(names)}")
+        if self.new:
+            lines.append(f"  {len(self.new)} new, with random values: {shortened([*self.new])}")
         return "\n".join(lines)
 
 

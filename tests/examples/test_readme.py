@@ -75,6 +75,8 @@ def run_document(document: Path, folder: Path, monkeypatch: Any, minilm: str) ->
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_block_runs(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Under XLA the compilation of each shape takes seconds; with real weights below, it is on.
+    monkeypatch.setattr("keras.src.trainers.trainer.model_supports_jit", lambda model: False)
     make_small_minilm(tmp_path / "small")
     run_document(document, tmp_path, monkeypatch, minilm=str(tmp_path / "small"))
 

@@ -1,10 +1,11 @@
 """Golden data of ALBERT, made by Google's own code and by transformers.
 
 Programs: google-research/albert as packaged in albert-tensorflow 1.1 (`albert.modeling`,
-unchanged). It was written for TensorFlow 1, so `import tensorflow` is answered inside this module
-by `tf.compat.v1`, and `tf.contrib.layers.layer_norm` by `tf_slim.layers.layer_norm`: the same code,
-which moved to tf_slim when TensorFlow 2 dropped `contrib`. And `transformers.AlbertForPreTraining`
-/ `AlbertModel` in PyTorch, eager attention, eval mode.
+`albert.run_pretraining`, unchanged). It was written for TensorFlow 1, so `import tensorflow` is
+answered inside these modules by `tf.compat.v1`, and `tf.contrib.layers.layer_norm` by
+`tf_slim.layers.layer_norm`: the same code, which moved to tf_slim when TensorFlow 2 dropped
+`contrib`. And `transformers.AlbertForPreTraining` / `AlbertModel` in PyTorch, eager attention, eval
+mode.
 Versions: Python 3.11, albert-tensorflow 1.1, tensorflow 2.15.1, tf_slim 1.1.0; transformers 5.23.0,
 torch 2.13.0, safetensors 0.8.0 (and, as found when they ran, in `golden.json`).
 Commands, from the root of the repository, each in an environment with the versions of its row, and
@@ -59,6 +60,7 @@ MEANING = {
     "hidden_states": "(layers + 1, batch, seq, hidden): projected embeddings, then each layer",
     "attentions": "(2, batch, heads, seq, seq): first and last layer, after softmax",
     "pooled": "tanh(dense(first token))",
+    "mlm_logits, mlm_log_probs": "of the masked language model, every position of the short batch",
 }
 WITH_SLOTS = (
     "bert/embeddings/word_embeddings",
@@ -80,8 +82,10 @@ def google() -> None:
 
     contrib = types.ModuleType("tensorflow.contrib")
     contrib.layers = types.SimpleNamespace(layer_norm=tf_slim.layers.layer_norm)  # type: ignore
+    # Imported by name and not used here.
+    contrib.cluster_resolver = contrib.data = contrib.tpu = None  # type: ignore[attr-defined]
     sys.modules |= {"tensorflow": TensorFlow1("tensorflow"), "tensorflow.contrib": contrib}
-    from albert import modeling
+    from albert import modeling, run_pretraining
 
     sys.modules["tensorflow"] = tensorflow
     folder = tiny_bert.HERE / "albert_google"
@@ -101,11 +105,23 @@ def google() -> None:
         scores = [op.outputs[0] for op in graph.get_operations() if op.type == "Softmax"]
         layers = model.get_all_encoder_layers()
         projected = graph.get_tensor_by_name("bert/encoder/embedding_hidden_mapping_in/add:0")
-        return {
+        outputs = {
             "hidden_states": tf.stack([tf.reshape(projected, tf.shape(layers[0])), *layers]),
             "attentions": tf.stack([scores[0], scores[-1]]),
             "pooled": model.get_pooled_output(),
         }
+        rows, length = batch["token_ids"].shape
+        if length < 10:
+            _, _, words = run_pretraining.get_masked_lm_output(
+                modeling.AlbertConfig.from_dict(CONFIG),
+                model.get_sequence_output(),
+                model.get_embedding_table(),
+                tf.constant(np.tile(np.arange(length), (rows, 1)), tf.int32),
+                tf.zeros([rows * length], tf.int32),
+                tf.ones([rows * length]),
+            )
+            outputs["mlm_log_probs"] = tf.reshape(words, [rows, length, CONFIG["vocab_size"]])
+        return outputs
 
     def fill(session: Any) -> None:
         for variable in tf.global_variables():
@@ -127,7 +143,6 @@ def google() -> None:
         for name in WITH_SLOTS:
             for slot in ("adam_m", "adam_v"):
                 tf.get_variable(f"{name}/{slot}", shapes[name], tf.float32)
-        tf.get_variable("cls/predictions/output_bias", [CONFIG["vocab_size"]], tf.float32)
         step = tf.get_variable("global_step", [], tf.int64)
         fill(session)
         step.load(1000, session)
@@ -170,7 +185,8 @@ def hf() -> None:
                 parameter.copy_(torch.from_numpy(values))
         return model
 
-    def run(encoder: Any) -> dict[str, dict[str, np.ndarray]]:
+    def run(model: Any) -> dict[str, dict[str, np.ndarray]]:
+        encoder = getattr(model, "albert", model)
         results = {}
         for name, batch in tiny_bert.inputs().items():
             with torch.no_grad():
@@ -187,22 +203,26 @@ def hf() -> None:
                 "attentions": torch.stack([scores[0], scores[-1]]).numpy(),
                 "pooled": output.pooler_output.numpy(),
             }
+            if encoder is not model and name == "short":
+                with torch.no_grad():
+                    words = model.predictions(output.last_hidden_state)
+                results[name]["mlm_logits"] = words.numpy()
         return results
 
-    def save(name: str, model: Any, encoder: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    def save(name: str, model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         folder = Path(home / name)
         folder.mkdir(parents=True)
         model.save_pretrained(folder)
         # safetensors creates its file for the owner only.
         (folder / "model.safetensors").chmod(0o644)
         shutil.copy(MODEL, folder / "spiece.model")
-        expected = tiny_bert.save_expected(folder / "expected.npz", run(encoder))
+        expected = tiny_bert.save_expected(folder / "expected.npz", run(model))
         return expected, tiny_bert.describe(load_file(folder / "model.safetensors"))
 
     model = build(AlbertForPreTraining, seed=6, hidden_act="gelu_new")
-    pretraining = save("pretraining", model, model.albert)
+    pretraining = save("pretraining", model)
     model = build(AlbertModel, seed=7, hidden_act="gelu", num_hidden_groups=2, embedding_size=16)
-    groups = save("groups", model, model)
+    groups = save("groups", model)
     tiny_bert.write_note(
         home,
         "transformers.AlbertForPreTraining (pretraining), transformers.AlbertModel (groups); "

@@ -58,7 +58,8 @@ def inputs() -> dict[str, dict[str, np.ndarray]]:
     }
 
 
-def run(encoder: DistilBertModel) -> dict[str, dict[str, np.ndarray]]:
+def run(model: Any) -> dict[str, dict[str, np.ndarray]]:
+    encoder = getattr(model, "distilbert", model)
     results = {}
     for name, batch in inputs().items():
         with torch.no_grad():
@@ -72,6 +73,13 @@ def run(encoder: DistilBertModel) -> dict[str, dict[str, np.ndarray]]:
             "hidden_states": torch.stack(output.hidden_states).numpy(),
             "attentions": torch.stack([output.attentions[0], output.attentions[-1]]).numpy(),
         }
+        if encoder is not model and name == "short":
+            with torch.no_grad():
+                words = model(
+                    input_ids=torch.from_numpy(batch["token_ids"]).long(),
+                    attention_mask=torch.from_numpy(batch["padding_mask"]).long(),
+                )
+            results[name]["mlm_logits"] = words.logits.numpy()
     return results
 
 
@@ -93,9 +101,7 @@ def main() -> None:
     # safetensors creates its file for the owner only.
     (folder / "model.safetensors").chmod(0o644)
     tensors["masked_lm"] = tiny_bert.describe(load_file(folder / "model.safetensors"))
-    arrays["masked_lm"] = tiny_bert.save_expected(
-        folder / "expected.npz", run(model.distilbert), inputs()
-    )
+    arrays["masked_lm"] = tiny_bert.save_expected(folder / "expected.npz", run(model), inputs())
 
     model = build(DistilBertModel, seed=2, sinusoidal_pos_embds=True, activation="relu")
     folder = fresh("sinusoidal")
@@ -113,6 +119,7 @@ def main() -> None:
         meaning={
             "hidden_states": "(blocks + 1, batch, seq, hidden): embeddings, then each block",
             "attentions": "(2, batch, heads, seq, seq): first and last block, after softmax",
+            "mlm_logits": "of DistilBertForMaskedLM, every position of the short batch",
         },
         expected=arrays,
         tensors=tensors,

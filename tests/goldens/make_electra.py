@@ -90,7 +90,7 @@ def hf() -> None:
                 parameter.copy_(torch.from_numpy(values))
         return model
 
-    def run(encoder: Any) -> dict[str, dict[str, np.ndarray]]:
+    def run(encoder: Any, language_model: Any = None) -> dict[str, dict[str, np.ndarray]]:
         results = {}
         for name, batch in tiny_bert.inputs().items():
             with torch.no_grad():
@@ -106,6 +106,10 @@ def hf() -> None:
                 "hidden_states": torch.stack(output.hidden_states).numpy(),
                 "attentions": torch.stack([scores[0], scores[-1]]).numpy(),
             }
+            if language_model is not None and name == "short":
+                with torch.no_grad():
+                    made = language_model.generator_predictions(output.last_hidden_state)
+                    results[name]["mlm_logits"] = language_model.generator_lm_head(made).numpy()
         return results
 
     tensors, arrays = {}, {}
@@ -122,7 +126,9 @@ def hf() -> None:
         (folder / "model.safetensors").chmod(0o644)
         tiny_bert.write_vocabulary(folder)
         encoder = getattr(model, "electra", model)
-        arrays[name] = tiny_bert.save_expected(folder / "expected.npz", run(encoder))
+        language_model = model if name == "generator" else None
+        results = run(encoder, language_model)
+        arrays[name] = tiny_bert.save_expected(folder / "expected.npz", results)
         tensors[name] = tiny_bert.describe(load_file(folder / "model.safetensors"))
     tiny_bert.write_note(
         HF,
@@ -132,6 +138,7 @@ def hf() -> None:
         meaning={
             "hidden_states": "(blocks + 1, batch, seq, hidden): projected embeddings, then blocks",
             "attentions": "(2, batch, heads, seq, seq): first and last block, after softmax",
+            "mlm_logits": "of ElectraForMaskedLM (generator), every position of the short batch",
         },
         expected=arrays,
         tensors=tensors,
@@ -141,7 +148,18 @@ def hf() -> None:
     discriminator = build(ElectraModel, 11, **ONE_HEAD)
     generator = build(ElectraModel, 12, **NARROW)
     generator.embeddings = discriminator.embeddings
-    saved: dict[str, np.ndarray] = {}
+    language_model = build(ElectraForMaskedLM, 13, **NARROW)
+    language_model.generator_lm_head.weight = discriminator.embeddings.word_embeddings.weight
+    saved: dict[str, np.ndarray] = {
+        "generator_predictions/dense/kernel": language_model.generator_predictions.dense.weight.T,
+        "generator_predictions/dense/bias": language_model.generator_predictions.dense.bias,
+        "generator_predictions/LayerNorm/gamma": (
+            language_model.generator_predictions.LayerNorm.weight
+        ),
+        "generator_predictions/LayerNorm/beta": language_model.generator_predictions.LayerNorm.bias,
+        "generator_predictions/output_bias": language_model.generator_lm_head.bias,
+    }
+    saved = {name: value.detach().numpy() for name, value in saved.items()}
     note = {}
     for scope, model in (("electra", discriminator), ("generator", generator)):
         names = google_names(scope)
@@ -156,13 +174,15 @@ def hf() -> None:
                 spelled = "beta" if is_norm and kind == "bias" else spelled
                 saved[f"{names[module]}/{spelled}"] = array.T if spelled == "kernel" else array
         file = "expected" if scope == "electra" else "expected_generator"
-        note[file] = tiny_bert.save_expected(GOOGLE / f"{file}.npz", run(model))
+        head = language_model if scope == "generator" else None
+        note[file] = tiny_bert.save_expected(GOOGLE / f"{file}.npz", run(model, head))
     np.savez_compressed(GOOGLE / "torch.npz", **saved)
     tiny_bert.write_vocabulary(GOOGLE)
     tiny_bert.write_note(
         GOOGLE,
-        "transformers.ElectraModel, twice; PyTorch, eager attention, eval mode, float32. The "
-        "checkpoint of their weights is written by tensorflow 2.15.1, tf.raw_ops.SaveV2",
+        "transformers.ElectraModel, twice, ElectraForMaskedLM's head; PyTorch, eager attention, "
+        "eval mode, float32. The checkpoint of their weights is written by tensorflow 2.15.1, "
+        "tf.raw_ops.SaveV2",
         ["transformers", "torch", "numpy"],
         meaning={
             "expected": "of the discriminator",
@@ -188,9 +208,7 @@ def google() -> None:
         "generator/encoder/layer_0/output/dense/bias/adam_m": (12,),
         "discriminator_predictions/dense/bias": (hidden,),
         "discriminator_predictions/dense_1/kernel": (hidden, 1),
-        "generator_predictions/LayerNorm/beta": (8,),
         "generator_predictions/LayerNorm/beta/adam_v": (8,),
-        "generator_predictions/output_bias": (61,),
     }.items():
         tensors[name] = tiny_bert.random_weight(name, shape, 13)
     tensors["global_step"] = np.array(1000, np.int64)

@@ -139,6 +139,8 @@ def run(encoder: RobertaModel, head: torch.nn.Module | None) -> dict[str, dict[s
             }
             if head is None:
                 results[name]["pooled"] = output.pooler_output.numpy()
+            elif name == "short":
+                results[name]["mlm_logits"] = head(output.last_hidden_state).numpy()
     return results
 
 
@@ -260,6 +262,7 @@ def main() -> None:
             "hidden_states": "(blocks + 1, batch, seq, hidden): embeddings, then each block",
             "attentions": "(2, batch, heads, seq, seq): first and last block, after softmax",
             "pooled": "tanh(dense(first token)), of hf_pooler",
+            "mlm_logits": "of RobertaForMaskedLM, every position of the short batch",
         },
         expected=arrays,
         tensors=tensors,

@@ -245,3 +245,45 @@ def test_wrong_pooling_and_depth_list_what_is_right() -> None:
         FrozenBackbone(branched_model(), alpha=0.5)
     with pytest.raises(ValueError, match="root, left, right, tail"):
         FrozenBackbone(branched_model(), trainable_from="block9")
+
+
+# --- several stages as the output -----------------------------------------------------------------
+
+
+def test_outputs_are_the_results_of_chosen_stages(tmp_path: Any) -> None:
+    source = branched_model()
+    backbone = FrozenBackbone(source, trainable_from=0, outputs=["right", "root"])
+    features = to_numpy(FrozenBackbone(source).features(IMAGES))
+    found = to_numpy(backbone(IMAGES))
+    assert list(found) == ["right", "root"]
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, features[name])
+    assert set(backbone.features(IMAGES)) == {"root", "left", "right", "tail"}
+    # Nothing depends on what lies behind the last of them: it is not run, and does not train.
+    assert not [v for v in backbone.trainable_variables if v.path.startswith("tail")]
+    backbone.trainable_from = "right"
+    prefix, suffix = backbone.split()
+    halves = to_numpy(suffix(prefix(IMAGES)))
+    for name, values in found.items():
+        np.testing.assert_array_equal(halves[name], values)
+    inputs = backbone.symbolic_inputs()
+    outputs = backbone(inputs)
+    assert outputs["root"].shape == (None, 6, 6, 4)
+    model = keras.Model(inputs, layers.Add()([outputs["right"], outputs["root"]]))
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(to_numpy(again(IMAGES)), found["right"] + found["root"])
+    assert again.layers[1].outputs == ("right", "root")
+
+
+@pytest.mark.parametrize("outputs", [["nowhere"], "root", []])
+def test_outputs_that_are_no_stages_are_an_error(outputs: Any) -> None:
+    with pytest.raises(ValueError, match=r"names of stages: root, left, right, tail. Received"):
+        FrozenBackbone(branched_model(), outputs=outputs)
+
+
+def test_outputs_are_not_pooled_and_not_of_layers() -> None:
+    with pytest.raises(ValueError, match="pooling='avg'"):
+        FrozenBackbone(branched_model(), outputs=["root"], pooling="avg")
+    with pytest.raises(ValueError, match="Expected a model"):
+        FrozenBackbone(make_bert(), outputs=["layer_0"])

@@ -92,11 +92,31 @@ _ALBERT = Program("transformers `AlbertModel`", "albert_hf", ("transformers", "t
 _ALBERT_GOOGLE = Program(
     "google-research/albert `modeling`", "albert_google", ("albert-tensorflow", "tensorflow")
 )
+_FILL_MASK = Program("transformers `pipeline('fill-mask')`", "masked_lm", ("transformers", "torch"))
 _ELECTRA = Program("transformers `ElectraModel`", "electra_hf", ("transformers", "torch"))
 _GPT2 = Program("transformers `GPT2LMHeadModel`", "gpt2", ("transformers", "torch"))
 _SLIM = Program("TensorFlow-Slim `tf_slim.nets`", "slim", ("tf_slim", "tensorflow"))
 _TORCHVISION = Program("torchvision `models`", "torchvision", ("torchvision", "torch"))
 _PRETRAINED_MODELS = Program("pretrainedmodels", "nasnet", ("pretrainedmodels", "torch"))
+_MULTIPLE_CHOICE = Program(
+    "transformers `BertForMultipleChoice`", "bert_multiple_choice", ("transformers", "torch")
+)
+_SENTENCE_LOSSES = Program(
+    "sentence-transformers `losses`", "sentence_losses", ("sentence-transformers", "torch")
+)
+_QUESTION_ANSWERING = Program(
+    "transformers `BertForQuestionAnswering`", "bert_tasks", ("transformers", "torch")
+)
+_TOKEN_CLASSIFICATION = Program(
+    "transformers `BertForTokenClassification`", "bert_tasks", ("transformers", "torch")
+)
+_SQUAD_1 = Program("SQuAD's official program, in AllenNLP", "task_scores", ("allennlp",))
+_SQUAD_2 = Program("SQuAD's official program, in transformers", "task_scores", ("transformers",))
+_SQUAD_ROWS = Program(
+    "transformers `squad_convert_examples_to_features`", "task_scores", ("transformers",)
+)
+_SEQEVAL = Program("seqeval, default mode", "task_scores", ("seqeval",))
+_TORCH = Program("PyTorch `conv2d`, `interpolate`", "fcn_head", ("torch",))
 _FASTTEXT = Program("fastText", "word_vectors", ("fasttext-wheel",))
 _GENSIM = Program("gensim `KeyedVectors`", "word_vectors", ("gensim",))
 _ALLENNLP = Program("AllenNLP `_ElmoBiLm`", "elmo", ("allennlp", "torch"))
@@ -140,6 +160,21 @@ ROWS = {
     "bert/tf-models-pretrainer-checkpoint": Row(
         "bert", "tf-models-objects", "pre-training network", _RANDOM, _GARDEN
     ),
+    "multiple-choice/bert": Row(
+        "bert", "hf", "safetensors, a head by hand", _RANDOM, _MULTIPLE_CHOICE
+    ),
+    "question-answering/bert": Row(
+        "bert", "hf", "safetensors, question answering", _RANDOM, _QUESTION_ANSWERING
+    ),
+    "token-classification/bert": Row(
+        "bert", "hf", "safetensors, token classification", _RANDOM, _TOKEN_CLASSIFICATION
+    ),
+    "entities/seqeval": Row("entity scores", "", "BIO, IOB1, IOBES", _RANDOM, _SEQEVAL, 1e-9),
+    "squad/1.1": Row("SQuAD scores", "1.1", "answers", _RANDOM, _SQUAD_1, 1e-9),
+    "squad/2.0": Row("SQuAD scores", "2.0", "answers", _RANDOM, _SQUAD_2, 1e-9),
+    "squad/rows": Row("SQuAD rows", "", "windows of contexts", _RANDOM, _SQUAD_ROWS, 0),
+    "masked-lm/gaps": Row("masked language models", "hf", "five families", _RANDOM, _FILL_MASK),
+    "sentence-losses": Row("sentence losses", "", "vectors", _RANDOM, _SENTENCE_LOSSES),
     "roberta/hf-safetensors": Row("roberta", "hf", "safetensors", _RANDOM, _ROBERTA),
     "roberta/hf-bin-pooler": Row("roberta", "hf", ".bin, zip, with a pooler", _RANDOM, _ROBERTA),
     "roberta/fairseq-2019": Row("roberta", "fairseq", "model.pt of 2019", _WRITTEN, _ROBERTA),
@@ -175,6 +210,7 @@ ROWS = {
     "nasnet/slim-pnasnet-5": Row(
         "nasnet", "slim", "V2, PNASNet-5, narrow", _WRITTEN, _PRETRAINED_MODELS
     ),
+    "segmentation/fcn-8s": Row("FCN-8s head", "", "arrays, odd sizes", _RANDOM, _TORCH),
     "word-vectors/fasttext": Row("word-vectors", "fasttext", ".bin", _RANDOM, _FASTTEXT, 1e-6),
     "word-vectors/word2vec": Row("word-vectors", "word2vec", ".bin", _RANDOM, _GENSIM, 1e-6),
     "word-vectors/word2vec-text": Row(
