@@ -20,6 +20,21 @@ TESTED = 0.25
 NOT_LIBRARY = {"test", "tests", "idle_test", "site-packages", "dist-packages"}
 
 Examples = list[tuple[str, int]]
+Texts = dict[Path, list[str]]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Texts, each with the index in `packages` of the package that it comes from.
+
+    Attributes:
+        names: matches what is cut out of the texts, as it would be of others.
+    """
+
+    packages: list[str]
+    names: re.Pattern[str]
+    train: Examples
+    test: Examples
 
 
 @dataclass(frozen=True)
@@ -43,12 +58,33 @@ def read_docstrings(examples: int, batch_size: int, seed: int) -> Docstrings:
         batch_size: both sets get a multiple of it, because XLA compiles for every shape.
         seed: of the choice of modules and of the order of texts.
     """
+    generator = random.Random(seed)
+    labelled = hold_out(library_docstrings(), generator)
+    generator.shuffle(labelled.train)
+    generator.shuffle(labelled.test)
+    train_texts, train_labels = columns(labelled.train[:examples], batch_size)
+    test_texts, test_labels = columns(labelled.test, batch_size)
+    return Docstrings(labelled.packages, train_texts, train_labels, test_texts, test_labels)
+
+
+def library_docstrings() -> dict[str, Texts]:
+    """The docstrings of each package, by module; a module outside of packages is one of its own."""
     library = Path(sysconfig.get_path("stdlib"))
-    found: dict[str, dict[Path, list[str]]] = defaultdict(dict)
-    for path in sorted(library.glob("*/**/*.py")):
+    found: dict[str, Texts] = defaultdict(dict)
+    for path in sorted(library.rglob("*.py")):
         parts = path.relative_to(library).parts
         if not NOT_LIBRARY & set(parts) and (texts := docstrings_of(path)):
             found[parts[0]][path] = texts
+    return found
+
+
+def hold_out(found: dict[str, Texts], generator: random.Random) -> Labelled:
+    """Takes the packages that have most texts, and of each a quarter, by whole modules, to test.
+
+    Args:
+        found: the texts of each package, by module.
+        generator: chooses the modules.
+    """
     # A package of few modules cannot be split by module.
     sizes = {
         package: sum(map(len, modules.values()))
@@ -57,9 +93,8 @@ def read_docstrings(examples: int, batch_size: int, seed: int) -> Docstrings:
     }
     packages = sorted(sorted(sizes, key=sizes.__getitem__, reverse=True)[:PACKAGES])
     if len(packages) < 2:
-        raise SystemExit(f"{library} has too few Python sources with docstrings to learn from.")
+        raise SystemExit("The standard library has too few Python sources to learn from.")
     names = names_to_hide(packages, [path for package in packages for path in found[package]])
-    generator = random.Random(seed)
     train: Examples = []
     test: Examples = []
     for label, package in enumerate(packages):
@@ -73,11 +108,7 @@ def read_docstrings(examples: int, batch_size: int, seed: int) -> Docstrings:
     train = list(dict(train).items())
     known = dict(train)
     test = [(text, label) for text, label in dict(test).items() if text not in known]
-    generator.shuffle(train)
-    generator.shuffle(test)
-    train_texts, train_labels = columns(train[:examples], batch_size)
-    test_texts, test_labels = columns(test, batch_size)
-    return Docstrings(packages, train_texts, train_labels, test_texts, test_labels)
+    return Labelled(packages, names, train, test)
 
 
 def docstrings_of(path: Path) -> list[str]:
