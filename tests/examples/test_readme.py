@@ -30,7 +30,7 @@ README = ROOT / "README.md"
 NAMES = (
     *("checkpoints", "decoders", "elmo", "export", "finetuning", "freezing", "images"),
     "strings",
-    *("saved_model", "ulmfit", "vision", "word_vectors"),
+    *("saved_model", "tasks", "ulmfit", "vision", "word_vectors"),
 )
 DOCUMENTS = [
     README,

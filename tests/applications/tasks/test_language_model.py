@@ -21,7 +21,7 @@ from keras_pretrained.applications.tasks import Perplexity
 from keras_pretrained.applications.tasks.token_blocks import token_blocks, token_rows
 from keras_pretrained.layers import AWDLSTMEncoder, GPT2Decoder
 from keras_pretrained.tokenizers import ByteLevelBPETokenizer, FastaiTokenizer
-from tests.applications.tasks.toys import LETTERS, letters_bert, on_tensorflow
+from tests.applications.tasks.toys import JIT, LETTERS, letters_bert, on_tensorflow
 from tests.layers.relatives import GOLDENS
 from tests.layers.toys import make_encoder
 
@@ -121,7 +121,7 @@ def test_a_backward_network_has_the_tokens_before_as_targets() -> None:
 def test_a_stateful_network_reads_on() -> None:
     network = make_ulmfit(stateful=True, state_rows=2)
     model = LanguageModel(network, block_length=3)
-    model.compile("sgd", jit_compile=False)
+    model.compile("sgd", jit_compile=JIT)
     texts = ["a b c d e f g h"] * 4
     (first, _), (second, _), *_ = batches_of(model.batches(texts, batch_size=2))
     stream = np.concatenate([model.tokenizer(text)["token_ids"] for text in texts])
@@ -132,7 +132,7 @@ def test_a_stateful_network_reads_on() -> None:
     assert model.evaluate(texts, batch_size=2, verbose=0, return_dict=True) == found
     # All at once, in one block, it knows as much.
     alone = LanguageModel(network.with_options(stateful=False), block_length=15)
-    alone.compile("sgd", jit_compile=False)
+    alone.compile("sgd", jit_compile=JIT)
     rows = np.split(stream[: 2 * 17 + 1], [17])
     data = token_blocks([rows[0][:16]], alone.backbone, 15, 1, training=False)
     other = token_blocks([stream[17:33]], alone.backbone, 15, 1, training=False)
@@ -203,7 +203,7 @@ def test_on_docstrings_it_beats_the_frequencies_of_tokens() -> None:
 
 def test_it_learns_what_follows_what_and_goes_on() -> None:
     model = LanguageModel(make_gpt2(hidden_size=32, dropout=0.0), block_length=16)
-    model.compile(keras.optimizers.Adam(1e-2), jit_compile=False)
+    model.compile(keras.optimizers.Adam(1e-2), jit_compile=JIT)
     # After a comes b, after c comes d, ...; after b, d, f and h anything.
     random = np.random.default_rng(0)
     texts = [" ".join(random.choice(["a b", "c d", "e f", "g h"], 40)) for _ in range(24)]
@@ -227,7 +227,7 @@ def test_it_learns_what_follows_what_and_goes_on() -> None:
 
 def test_ulmfit_learns_and_becomes_a_classifier() -> None:
     model = LanguageModel(make_ulmfit(dropout_multiplier=0.0), block_length=8)
-    model.compile(keras.optimizers.Adam(3e-2), jit_compile=False)
+    model.compile(keras.optimizers.Adam(3e-2), jit_compile=JIT)
     texts = [" ".join(LETTERS)] * 16
     history = model.fit(texts, batch_size=4, epochs=16, verbose=0).history
     assert history["perplexity"][-1] < 3 < 8 < history["perplexity"][0]
@@ -253,7 +253,7 @@ numpy.save(sys.argv[2], model.predict(model.tokenizer(["so it is"]), verbose=0))
 def test_a_fresh_process_reloads_it(tmp_path: Path) -> None:
     model = LanguageModel(make_gpt2(), block_length=6)
     model.trainable_from = "layer_0"
-    model.compile(jit_compile=False)
+    model.compile(jit_compile=JIT)
     before = model.backbone.embeddings.get_weights()
     model.fit(TEXTS, verbose=0)
     for old, new in zip(before, model.backbone.embeddings.get_weights(), strict=True):

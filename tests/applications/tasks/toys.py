@@ -13,6 +13,8 @@ from keras_pretrained.tokenizers import WordPieceTokenizer
 from tests.layers.toys import make_bert
 
 BACKEND = keras.backend.backend()
+# JAX runs a step that is not compiled operation by operation.
+JIT = BACKEND == "jax"
 on_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason=f"{BACKEND} has no strings")
 LETTERS = "abcdefgh"
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *LETTERS, *(f"##{c}" for c in LETTERS)]
