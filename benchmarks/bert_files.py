@@ -93,7 +93,7 @@ KINDS: dict[str, tuple[str, str, Callable[[Path, Tensors], None]]] = {
 
 def write(folder: Path, size: str, *kinds: str) -> int:
     """Writes `folder/<kind>` for every kind; returns the bytes of the weights."""
-    from keras_pretrained.layers.bert_weights import WEIGHT_MAPS
+    from keras_pretrained.layers.transformers.bert_weights import WEIGHT_MAPS
     from keras_pretrained.weights import save_weights
 
     maps = {weight_map.dialect: weight_map for weight_map in WEIGHT_MAPS}
@@ -118,7 +118,7 @@ def write(folder: Path, size: str, *kinds: str) -> int:
 def random_weights(size: str) -> tuple[dict[str, np.ndarray], dict[str, int]]:
     """Weights for a network of this size by their path in our layer, and the layer's sizes."""
     from keras_pretrained.layers import BertEncoder
-    from keras_pretrained.layers.bert import CONFIG
+    from keras_pretrained.layers.transformers.bert import CONFIG
 
     architecture = CONFIG.read(SIZES[size], size, "google")
     layer = BertEncoder(architecture=architecture)

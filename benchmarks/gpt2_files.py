@@ -25,8 +25,8 @@ def write(folder: Path, size: str) -> int:
         The bytes of the weights.
     """
     from keras_pretrained.layers import GPT2Decoder
-    from keras_pretrained.layers.gpt2 import CONFIG
-    from keras_pretrained.layers.gpt2_weights import HF, OPENAI
+    from keras_pretrained.layers.transformers.gpt2 import CONFIG
+    from keras_pretrained.layers.transformers.gpt2_weights import HF, OPENAI
     from keras_pretrained.weights import save_weights
 
     sizes = SIZES[size]

@@ -26,9 +26,9 @@ from keras_pretrained.applications.tasks import (
     read_squad,
     squad_score,
 )
-from keras_pretrained.applications.vision_model import VisionModel
+from keras_pretrained.applications.vision.vision_model import VisionModel
 
-_HERE = "keras_pretrained.applications"
+_HERE = "keras_pretrained.applications.vision"
 
 MODULES = {
     name: f"{_HERE}.{module}"

@@ -38,7 +38,7 @@ def _quiet_start() -> Iterator[None]:
 
 
 with _quiet_start():
-    from keras_pretrained.layers import family as _family
+    from keras_pretrained.layers.text import family as _family
 
 fitting = _family.fitting
 layer_of = _family.layer_of

@@ -12,7 +12,7 @@ import numpy as np
 from keras_pretrained.export.axes import BATCH, Axes, group, input_axes
 from keras_pretrained.export.interface import Interface, Port
 from keras_pretrained.export.report import ExportError
-from keras_pretrained.layers.text_encoder import TextEncoder
+from keras_pretrained.layers.text.text_encoder import TextEncoder
 
 _BATCHES = (3, 2)
 _LENGTHS = (13, 6)

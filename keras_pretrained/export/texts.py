@@ -10,8 +10,8 @@ import keras
 
 from keras_pretrained.export.interface import Interface, Port
 from keras_pretrained.export.words import at_words, word_tokens
-from keras_pretrained.layers.strings import holds_strings
-from keras_pretrained.layers.text_encoder import TextEncoder
+from keras_pretrained.layers.text.strings import holds_strings
+from keras_pretrained.layers.text.text_encoder import TextEncoder
 
 TEXTS = "texts"
 

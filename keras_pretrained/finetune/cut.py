@@ -11,7 +11,7 @@ from keras_pretrained.finetune.backbones import backbone
 from keras_pretrained.layers.base import PretrainedLayer
 from keras_pretrained.layers.model_stages import graph_nodes
 from keras_pretrained.layers.split import StageSlice
-from keras_pretrained.layers.strings import holds_strings, with_string_tensors
+from keras_pretrained.layers.text.strings import holds_strings, with_string_tensors
 
 OUTPUT = "output"
 """The feature where the whole backbone is frozen: what it returns."""

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_pretrained.layers.awd_lstm import AWDLSTMEncoder
+from keras_pretrained.layers.recurrent.awd_lstm import AWDLSTMEncoder
 
 
 class TokenStream(keras.utils.PyDataset):

@@ -17,7 +17,7 @@ from keras_pretrained.layers.model_stages import model_stages, tensor_names
 from keras_pretrained.layers.staged import Staged
 from keras_pretrained.presets import PresetError, load_builder, preset_info
 
-_LATE = {"keras_pretrained>VisionModel": "keras_pretrained.applications.vision_model"}
+_LATE = {"keras_pretrained>VisionModel": "keras_pretrained.applications.vision.vision_model"}
 """Serialised name -> the module that registers it. This package does not import it by itself."""
 
 _EXPECTED = (

@@ -21,7 +21,7 @@ from keras_pretrained.layers.base import PretrainedLayer
 from keras_pretrained.layers.depth import Depth, StageCall, State
 from keras_pretrained.layers.saved_model.layer import SavedModelLayer
 from keras_pretrained.layers.staged import Staged
-from keras_pretrained.layers.strings import with_string_tensors
+from keras_pretrained.layers.text.strings import with_string_tensors
 from keras_pretrained.weights import LoadReport
 
 _POOLING: dict[str, Callable[..., Any]] = {"avg": keras.ops.mean, "max": keras.ops.max}

@@ -136,7 +136,8 @@ def image_presets(
     Example:
 
     ```python
-    presets = image_presets("keras_pretrained.applications.mobilenet_v1:MobileNetV1", alpha=0.25)
+    builder = "keras_pretrained.applications.vision.mobilenet_v1:MobileNetV1"
+    presets = image_presets(builder, alpha=0.25)
     presets["imagenet-slim"].name     # 'mobilenet-v1-0.25-224'
     ```
     """

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_pretrained.applications.imagenet import decode_predictions, imagenet_classes
+from keras_pretrained.applications.vision.imagenet import decode_predictions, imagenet_classes
 
 PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "imagenet_63"
 # SHA-256 of the ids, sorted, a line each: of tensorflow_datasets 4.9.10, the file

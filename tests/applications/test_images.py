@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_pretrained.applications.images import prepare_images
+from keras_pretrained.applications.vision.images import prepare_images
 from keras_pretrained.presets import ImageSpec, PresetError, preset_info
 from tests.goldens.image_pattern import pattern
 

@@ -122,7 +122,7 @@ def test_the_classifier_of_keras(tmp_path: Path) -> None:
     [("inception", "inception_v3"), ("caffe", "vgg16"), ("torch", "densenet")],
 )
 def test_images_are_scaled_as_keras_does(scaling: str, module: str) -> None:
-    from keras_pretrained.applications.parts import ImageScaling
+    from keras_pretrained.applications.vision.parts import ImageScaling
 
     images = np.random.default_rng(0).uniform(0, 255, (2, 4, 5, 3)).astype("float32")
     expected = getattr(keras.applications, module).preprocess_input(images.copy())

@@ -16,9 +16,9 @@ import pytest
 from keras.src.applications.nasnet import NASNet
 
 from keras_pretrained import applications
-from keras_pretrained.applications.nasnet import nasnet_a
-from keras_pretrained.applications.parts import ZeroBorder
-from keras_pretrained.applications.pnasnet import pnasnet_5
+from keras_pretrained.applications.vision.nasnet import nasnet_a
+from keras_pretrained.applications.vision.parts import ZeroBorder
+from keras_pretrained.applications.vision.pnasnet import pnasnet_5
 from keras_pretrained.checkpoints import open_checkpoint
 from keras_pretrained.checkpoints.writing import write_checkpoint
 from keras_pretrained.presets import preset_info

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from keras_pretrained import applications, list_presets, preset_info
-from keras_pretrained.applications import densenet
-from keras_pretrained.applications.application import Application
-from keras_pretrained.applications.plan import Network
+from keras_pretrained.applications.vision import densenet
+from keras_pretrained.applications.vision.application import Application
+from keras_pretrained.applications.vision.plan import Network
 from keras_pretrained.checkpoints import open_checkpoint
 from keras_pretrained.checkpoints.writing import write_checkpoint
 from keras_pretrained.weights import WeightsError

@@ -12,7 +12,7 @@ import pytest
 
 from keras_pretrained.checkpoints import CheckpointError, open_checkpoint
 from keras_pretrained.checkpoints.json_text import parse_json_object
-from keras_pretrained.layers.config_format import ConfigFormat
+from keras_pretrained.layers.text.config_format import ConfigFormat
 from keras_pretrained.presets import SourceError, read_json
 from keras_pretrained.tokenizers.vocabulary import read_vocabulary
 from tests.attacks.attack import little_memory, refused

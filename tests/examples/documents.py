@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from keras_pretrained.layers import BertEncoder
-from keras_pretrained.layers.bert import BertArchitecture
+from keras_pretrained.layers.transformers.bert import BertArchitecture
 
 ROOT = Path(__file__).parents[2]
 GOLDENS = ROOT / "tests" / "goldens"

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_pretrained.layers import BertEncoder, FrozenBackbone
-from keras_pretrained.layers.bert import BertArchitecture
+from keras_pretrained.layers.transformers.bert import BertArchitecture
 from keras_pretrained.tokenizers import WordPieceTokenizer
 
 VOCABULARY, WIDTH, POSITIONS = 29, 8, 16

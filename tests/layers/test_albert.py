@@ -13,7 +13,7 @@ import pytest
 
 from keras_pretrained import open_checkpoint
 from keras_pretrained.layers import AlbertEncoder
-from keras_pretrained.layers.albert import AlbertArchitecture
+from keras_pretrained.layers.transformers.albert import AlbertArchitecture
 from keras_pretrained.weights import WeightsError
 from tests.layers.layer_test import to_numpy
 from tests.layers.relatives import GOLDENS, RELATIVES, model_of

@@ -13,9 +13,9 @@ import pytest
 
 from keras_pretrained.checkpoints.torch_writer import write_torch
 from keras_pretrained.layers import AWDLSTMEncoder, ULMFiTClassifier
-from keras_pretrained.layers.awd_lstm_source import RATES, AWDLSTMArchitecture
 from keras_pretrained.layers.blocks.token_table import TokenTable
 from keras_pretrained.layers.blocks.weight_dropped_lstm import WeightDroppedLSTM
+from keras_pretrained.layers.recurrent.awd_lstm_source import RATES, AWDLSTMArchitecture
 from keras_pretrained.presets import SourceError
 from keras_pretrained.tokenizers import FastaiTokenizer
 from keras_pretrained.weights import WeightsError

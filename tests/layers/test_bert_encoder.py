@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from keras_pretrained.layers import BertEncoder
-from keras_pretrained.layers.bert import BertArchitecture
+from keras_pretrained.layers.transformers.bert import BertArchitecture
 from keras_pretrained.weights import WeightsError
 from tests.layers.layer_test import run_layer_test, to_numpy
 from tests.layers.toys import WIDTH, make_bert

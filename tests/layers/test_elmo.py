@@ -12,7 +12,7 @@ import pytest
 
 from keras_pretrained import open_checkpoint
 from keras_pretrained.layers import ElmoEmbedding
-from keras_pretrained.layers.elmo_source import ElmoArchitecture
+from keras_pretrained.layers.recurrent.elmo_source import ElmoArchitecture
 from keras_pretrained.presets import SourceError
 from keras_pretrained.weights import WeightsError
 from tests.layers.elmo_models import BATCH, GOLDEN, WIDTH, elmo, golden

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_pretrained.layers import elmo_words
 from keras_pretrained.layers.blocks.distinct import fixed_shapes, has_free_shapes
+from keras_pretrained.layers.recurrent import elmo_words
 from tests.layers.elmo_models import BATCH, elmo, golden, random_reference, write
 from tests.layers.layer_test import to_numpy
 from tests.layers.test_elmo import SENTENCES, SIZES, inputs, objects

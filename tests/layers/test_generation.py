@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from keras_pretrained.layers import GPT2Decoder
-from keras_pretrained.layers.sampling import Sampling, highest
+from keras_pretrained.layers.text.sampling import Sampling, highest
 from tests.layers.layer_test import to_numpy
 from tests.layers.test_gpt2 import GOLDENS, make
 

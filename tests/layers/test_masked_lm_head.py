@@ -19,7 +19,7 @@ from keras_pretrained.layers import (
     ElectraEncoder,
     RobertaEncoder,
 )
-from keras_pretrained.layers.masked_lm_head import masked_lm_head
+from keras_pretrained.layers.transformers.masked_lm_head import masked_lm_head
 from keras_pretrained.weights import WeightsError
 from tests.layers.layer_test import to_numpy
 from tests.layers.relatives import GOLDENS

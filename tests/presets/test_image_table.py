@@ -11,7 +11,7 @@ TABLE = """
 family = "mobilenet"
 
 [parts.small]
-builder = "keras_pretrained.applications.mobilenet_v1:MobileNetV1"
+builder = "keras_pretrained.applications.vision.mobilenet_v1:MobileNetV1"
 architecture = { alpha = 0.5 }
 [parts.small.image]
 weights = "imagenet-slim"
@@ -44,7 +44,7 @@ sources = [
 
 def test_a_table_of_images() -> None:
     (preset,) = parse_table(TABLE, "t.toml")
-    assert preset.builder == "keras_pretrained.applications.mobilenet_v1:MobileNetV1"
+    assert preset.builder == "keras_pretrained.applications.vision.mobilenet_v1:MobileNetV1"
     assert preset.description == "width 0.5 at 160"
     assert preset.parameters == 1_332_105
     assert preset.image is not None

@@ -369,7 +369,7 @@ def test_names_stand_for_one_thing() -> None:
 
 MINIMAL = """
 family = "bert"
-builder = "keras_pretrained.layers.bert:BertEncoder"
+builder = "keras_pretrained.layers.transformers.bert:BertEncoder"
 [sources.web]
 base = "https://example.org/"
 dialect = "hf"

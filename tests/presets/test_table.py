@@ -9,7 +9,7 @@ from keras_pretrained.presets.table import parse_table
 
 TABLE = """
 family = "bert"
-builder = "keras_pretrained.layers.bert:BertEncoder"
+builder = "keras_pretrained.layers.transformers.bert:BertEncoder"
 
 [defaults]
 licence = "MIT"

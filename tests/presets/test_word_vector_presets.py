@@ -74,7 +74,7 @@ def test_fasttext_and_word2vec() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_preset_is_complete(name: str) -> None:
     preset = preset_info(name)
-    assert preset.builder == "keras_pretrained.layers.word_embedding:WordEmbedding"
+    assert preset.builder == "keras_pretrained.layers.words.word_embedding:WordEmbedding"
     assert preset.paper is not None
     assert preset.languages
     assert "{" not in preset.description
@@ -90,7 +90,7 @@ def test_every_preset_is_complete(name: str) -> None:
 def test_wrong_sizes() -> None:
     table = """
         family = "word-vectors"
-        builder = "keras_pretrained.layers.word_embedding:WordEmbedding"
+        builder = "keras_pretrained.layers.words.word_embedding:WordEmbedding"
         [sources.here]
         base = "https://example.org/"
         dialect = "glove"

@@ -8,9 +8,6 @@ from typing import Any
 
 import keras
 
-from keras_pretrained.applications.imagenet import imagenet_labels
-from keras_pretrained.applications.images import prepare_images
-from keras_pretrained.applications.parts import ImageScaling
 from keras_pretrained.applications.tasks.classifier import Classifier
 from keras_pretrained.applications.tasks.image_batches import Example
 from keras_pretrained.applications.tasks.image_source import (
@@ -25,6 +22,9 @@ from keras_pretrained.applications.tasks.image_source import (
 )
 from keras_pretrained.applications.tasks.image_task import Augmentation, ImageTask, of_image
 from keras_pretrained.applications.tasks.labels import Label, Labels
+from keras_pretrained.applications.vision.imagenet import imagenet_labels
+from keras_pretrained.applications.vision.images import prepare_images
+from keras_pretrained.applications.vision.parts import ImageScaling
 from keras_pretrained.layers.frozen_backbone import FrozenBackbone
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import keras
 
-from keras_pretrained.applications.images import image_spec
-from keras_pretrained.applications.making import without_head
-from keras_pretrained.applications.vision_model import VisionModel
+from keras_pretrained.applications.vision.images import image_spec
+from keras_pretrained.applications.vision.making import without_head
+from keras_pretrained.applications.vision.vision_model import VisionModel
 from keras_pretrained.layers.backbone_source import Wrapped, WrappedModel, wrapped
 from keras_pretrained.layers.frozen_backbone import FrozenBackbone
 from keras_pretrained.presets import ImageSpec, PresetError, preset_info

@@ -10,9 +10,9 @@ import keras
 from keras_pretrained.applications.tasks.language_task import LanguageTask
 from keras_pretrained.applications.tasks.task import BATCH_SIZE
 from keras_pretrained.applications.tasks.token_blocks import token_blocks, token_rows
-from keras_pretrained.layers.awd_lstm import AWDLSTMEncoder
-from keras_pretrained.layers.family import family_of, layer_of
-from keras_pretrained.layers.gpt2 import GPT2Decoder
+from keras_pretrained.layers.recurrent.awd_lstm import AWDLSTMEncoder
+from keras_pretrained.layers.text.family import family_of, layer_of
+from keras_pretrained.layers.transformers.gpt2 import GPT2Decoder
 from keras_pretrained.weights import LoadReport
 
 BLOCK_LENGTH = 128

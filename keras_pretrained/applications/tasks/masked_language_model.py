@@ -14,8 +14,8 @@ from keras_pretrained.applications.tasks.masking import MaskedBatches, Masking
 from keras_pretrained.applications.tasks.task import BATCH_SIZE
 from keras_pretrained.applications.tasks.text_source import text_encoder
 from keras_pretrained.applications.tasks.text_task import row_batches
-from keras_pretrained.layers.masked_lm_head import masked_lm_head
-from keras_pretrained.layers.transformer_encoder import TransformerEncoder
+from keras_pretrained.layers.transformers.masked_lm_head import masked_lm_head
+from keras_pretrained.layers.transformers.transformer_encoder import TransformerEncoder
 
 Candidates = list[tuple[str, float]]
 

@@ -8,9 +8,6 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
-from keras_pretrained.applications.image_files import as_mask, as_rgb
-from keras_pretrained.applications.parts import ImageScaling
-from keras_pretrained.applications.resampling import resize
 from keras_pretrained.applications.tasks.fully_convolutional import (
     chosen_maps,
     maps_by_stride,
@@ -28,6 +25,9 @@ from keras_pretrained.applications.tasks.image_task import Augmentation, ImageTa
 from keras_pretrained.applications.tasks.labels import Label, Labels
 from keras_pretrained.applications.tasks.segmentation_metrics import VOID, PixelAccuracy
 from keras_pretrained.applications.tasks.task import BATCH_SIZE
+from keras_pretrained.applications.vision.image_files import as_mask, as_rgb
+from keras_pretrained.applications.vision.parts import ImageScaling
+from keras_pretrained.applications.vision.resampling import resize
 from keras_pretrained.layers.frozen_backbone import FrozenBackbone
 
 # Half-pixel centres, as those of the masks and of the scores: nothing moves.

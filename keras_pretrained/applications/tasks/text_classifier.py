@@ -11,8 +11,8 @@ from keras_pretrained.applications.tasks.classifier import Classifier
 from keras_pretrained.applications.tasks.labels import Label, Labels
 from keras_pretrained.applications.tasks.text_source import text_encoder
 from keras_pretrained.applications.tasks.text_task import TextTask
-from keras_pretrained.layers.awd_lstm import AWDLSTMEncoder
-from keras_pretrained.layers.ulmfit_classifier import ULMFiTClassifier
+from keras_pretrained.layers.recurrent.awd_lstm import AWDLSTMEncoder
+from keras_pretrained.layers.recurrent.ulmfit_classifier import ULMFiTClassifier
 
 
 @keras.saving.register_keras_serializable(package="keras_pretrained")

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_pretrained.applications.tasks.sentence_folder import sentence_embedding
-from keras_pretrained.layers.encoder_source import read_source
-from keras_pretrained.layers.family import family_of, layer_of
-from keras_pretrained.layers.text_encoder import TextEncoder
+from keras_pretrained.layers.text.encoder_source import read_source
+from keras_pretrained.layers.text.family import family_of, layer_of
+from keras_pretrained.layers.text.text_encoder import TextEncoder
 from keras_pretrained.presets import PresetError, preset_info
 
 POOLING: Mapping[str, str] = {

@@ -33,7 +33,7 @@ from keras_pretrained.layers.saved_model.ports import (
 )
 from keras_pretrained.layers.saved_model.record import Choice, ModuleRecord
 from keras_pretrained.layers.saved_model.variables import ModuleVariables
-from keras_pretrained.layers.strings import with_string_tensors
+from keras_pretrained.layers.text.strings import with_string_tensors
 
 if TYPE_CHECKING:
     from keras_pretrained.layers.saved_model.endpoint import Endpoint

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_pretrained.checkpoints import Checkpoint, CheckpointError, open_checkpoint
-from keras_pretrained.layers.encoder_source import read_source
+from keras_pretrained.layers.text.encoder_source import read_source
 from keras_pretrained.weights import WeightsError, select_map
 
 

@@ -65,7 +65,7 @@ def test_it_learns_which_choice_is_right() -> None:
     assert shares.shape == (100, 3)
     np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
     places = [choices.index(answer) for (_, choices), answer in zip(held_out, right, strict=True)]
-    assert loss == pytest.approx(-np.log(shares[range(100), places]).mean(), rel=1e-4)
+    assert loss == pytest.approx(-np.log(shares[range(100), places]).mean(), rel=1e-3, abs=1e-6)
 
 
 @pytest.mark.parity

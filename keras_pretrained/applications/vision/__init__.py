@@ -1,0 +1,1 @@
+"""Image networks: one graph a family, with the dialect of each publisher."""

@@ -1,0 +1,1 @@
+"""ELMo and ULMFiT: encoders of LSTMs."""

@@ -1,0 +1,1 @@
+"""What all text layers share: texts and ids in, hidden states out, and what a source says."""

@@ -1,0 +1,1 @@
+"""The families of BERT and GPT-2."""
