@@ -23,7 +23,7 @@ from keras_pretrained.presets.registry import registry
 
 PRESETS = [preset for preset in registry().presets.values() if preset.image]
 IDS = [preset.name for preset in PRESETS]
-APPLICATIONS = "keras_pretrained.applications."
+APPLICATIONS = "keras_pretrained.applications.vision."
 
 # Widths and sizes of research/slim/nets/mobilenet_v1.md and of mobilenet/README.md.
 V1 = [(alpha, size) for alpha in (0.25, 0.5, 0.75, 1.0) for size in (128, 160, 192, 224)]

@@ -81,7 +81,7 @@ def test_overlays_in_order() -> None:
         ("[defaults]", "[defaults", "t.toml is not valid TOML"),
         ("[parts.deep]", "[parts.uncased]", "t.toml is not valid TOML"),
         ("bert:BertEncoder", "bert.BertEncoder", "wrong builder"),
-        ("keras_pretrained.layers", "os", "wrong builder 'os.bert:BertEncoder'"),
+        ("keras_pretrained.layers", "os", "wrong builder 'os.transformers.bert:BertEncoder'"),
         ("licence", "license", "t.toml, defaults, entry: unknown value 'license'"),
         ("num_layers = 3", "layers = 3", "architecture, entry: unknown value 'layers'"),
         ("num_layers = 3", "num_layers = true", "'num_layers' must be of type int, not bool"),
