@@ -14,6 +14,7 @@ from keras_pretrained.presets.registry import (
     list_presets,
     load_builder,
     preset_info,
+    preset_of,
 )
 from keras_pretrained.presets.sources import fetch, locate_file, resolve
 from keras_pretrained.presets.verifying import FileCheck, verify_files
@@ -37,6 +38,7 @@ __all__ = [
     "locate_file",
     "preset_folder",
     "preset_info",
+    "preset_of",
     "read_json",
     "resolve",
     "verify_files",

@@ -116,6 +116,13 @@ def preset_info(name: str) -> Preset:
     return preset
 
 
+def preset_of(source: Any) -> Preset | None:
+    """The preset that a source is or names; None for a path, an address, or anything else."""
+    if isinstance(source, Preset):
+        return source
+    return registry().find(source) if isinstance(source, str) else None
+
+
 def image_presets(
     builder: str, *, size: int | None = None, **architecture: Any
 ) -> dict[str, Preset]:

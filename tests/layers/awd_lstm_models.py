@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_pretrained.layers import AWDLSTMEncoder
+from keras_pretrained.tokenizers import FastaiTokenizer
 
 GOLDEN = Path(__file__).parents[1] / "goldens" / "awd_lstm"
 SOURCES = {
@@ -35,3 +37,18 @@ def inputs() -> dict[str, np.ndarray]:
     ids = np.random.default_rng(4).integers(2, WORDS, (3, 6)).astype("int32")
     ids[1, 3:] = ids[2, :2] = 1
     return {"token_ids": ids, "padding_mask": (ids != 1).astype("int32")}
+
+
+def small(backward: bool = False, **options: Any) -> AWDLSTMEncoder:
+    """One LSTM of random weights: loops take long to trace."""
+    keras.utils.set_random_seed(4)
+    sizes = {**SMALL, "num_layers": 1, "backward": backward}
+    made = AWDLSTMEncoder(architecture=sizes, **options)
+    made.set_weights([5 * w for w in made.get_weights()])
+    return made
+
+
+def with_words(**options: Any) -> FastaiTokenizer:
+    return FastaiTokenizer.from_file(
+        GOLDEN / "fastai-2" / "itos_wt103.pkl", splitter="whitespace", **options
+    )

@@ -17,6 +17,7 @@ from keras_pretrained.presets import (
     PresetError,
     list_presets,
     preset_info,
+    preset_of,
 )
 from keras_pretrained.presets.registry import build_registry, registry
 
@@ -347,6 +348,15 @@ def test_minilm_parameters_are_those_stored_in_its_weights() -> None:
         if name not in ("__metadata__", "embeddings.position_ids")
     }
     assert preset_info("minilm-l6").parameters == sum(map(prod, shapes.values()))
+
+
+def test_what_names_a_preset() -> None:
+    record = preset_info("bert-base")
+    for source in ("bert-base", record.aliases[0], record):
+        assert preset_of(source) is record
+    # A path is none, even where a preset has the same name.
+    for source in (Path("bert-base"), "./bert-base", "hf://a/b", None, 3):
+        assert preset_of(source) is None
 
 
 def test_names_stand_for_one_thing() -> None:

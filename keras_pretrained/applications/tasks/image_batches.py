@@ -20,14 +20,15 @@ _THREADS = min(os.cpu_count() or 1, 8)
 class ImageBatches(keras.utils.PyDataset):
     """Batches of examples, of which no more are in memory than are being worked on.
 
-    The last batch is filled up to the size of the others with copies of weight 0, because a step
-    is compiled anew for each shape. Any batch may be taken at any time, from several threads.
+    Any batch may be taken at any time, from several threads.
 
     Args:
         load: number of an example -> `(image,)`, or `(image, target)`.
         count: how many examples there are.
         weights: (count,), or None.
         batch_size: examples of a batch.
+        fill: whether the last batch is filled up to the size of the others with copies of weight
+            0: a step is compiled anew for each shape.
         shuffle: whether each epoch has another order.
         seed: of these orders.
         augment: a Keras layer that changes images of 0 to 255 at random, and masks with them.
@@ -40,6 +41,7 @@ class ImageBatches(keras.utils.PyDataset):
         count: int,
         weights: Any = None,
         batch_size: int = 32,
+        fill: bool = True,
         shuffle: bool = False,
         seed: int = 0,
         augment: Any = None,
@@ -50,6 +52,7 @@ class ImageBatches(keras.utils.PyDataset):
         self._count = count
         self._weights = np.ones(count) if weights is None else np.asarray(weights)
         self._batch_size = batch_size
+        self._fill = fill
         self._shuffle = shuffle
         self._random = np.random.default_rng(seed)
         self._augment = augment
@@ -67,7 +70,7 @@ class ImageBatches(keras.utils.PyDataset):
         # Reading and resizing files leaves Python's lock to others.
         with ThreadPoolExecutor(_THREADS) as pool:
             examples = list(pool.map(self._load, rows.tolist()))
-        missing = self._batch_size - len(rows)
+        missing = self._batch_size - len(rows) if self._fill else 0
         arrays = [np.stack(each) for each in zip(*examples, *examples[:1] * missing, strict=True)]
         if self._augment is not None:
             arrays = self._augmented(*arrays)

@@ -14,7 +14,7 @@ from keras_pretrained.applications.vision.making import without_head
 from keras_pretrained.applications.vision.vision_model import VisionModel
 from keras_pretrained.layers.backbone_source import Wrapped, WrappedModel, wrapped
 from keras_pretrained.layers.frozen_backbone import FrozenBackbone
-from keras_pretrained.presets import ImageSpec, PresetError, preset_info
+from keras_pretrained.presets import ImageSpec, preset_of
 
 _OF_BACKBONE = frozenset({"trainable_from", "keep_statistics"})
 
@@ -144,10 +144,7 @@ def _is_preset(source: Any) -> bool:
     """Whether a source is the name of an image network with published weights."""
     if not isinstance(source, str) or "://" in source or Path(source).exists():
         return False
-    try:
-        preset = preset_info(source)
-    except PresetError:
-        return False
-    if preset.image is None:
-        image_spec(preset)
-    return True
+    preset = preset_of(source)
+    if preset is not None and preset.image is None:
+        image_spec(preset)  # Says that it takes no images.
+    return preset is not None

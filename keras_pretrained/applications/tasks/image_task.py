@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from keras_pretrained.applications.tasks.image_batches import Example, ImageBatches
-from keras_pretrained.applications.tasks.task import BATCH_SIZE, Task
+from keras_pretrained.applications.tasks.task import BATCH_SIZE, Task, batch_rows
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,9 @@ class ImageTask(Task):
             self.loader(images, y),
             len(images),
             sample_weight,
-            # Few images fill up to a power of two, so that they share their compilations.
-            min(batch_size, 1 << (len(images) - 1).bit_length()),
+            batch_rows(len(images), batch_size),
+            # Copies have no weight in a step, but Keras would count them in the mean of an epoch.
+            fill=training or y is None,
             shuffle=training,
             seed=int(np.random.randint(2**31)),
             augment=self.augment if training else None,

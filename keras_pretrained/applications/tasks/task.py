@@ -283,6 +283,14 @@ class Task(keras.Model):
         return _chosen(x, rows)
 
 
+def batch_rows(count: int, batch_size: int) -> int:
+    """How many rows a batch has: few examples fill up to a power of two.
+
+    A step is compiled anew for each shape, which single questions of a user should share.
+    """
+    return min(batch_size, 1 << (count - 1).bit_length())
+
+
 def _chosen(data: Any, rows: np.ndarray) -> Any:
     if data is None or isinstance(data, np.ndarray):
         return data if data is None else data[rows]

@@ -10,7 +10,7 @@ from keras_pretrained.applications.tasks.sentence_folder import sentence_embeddi
 from keras_pretrained.layers.text.encoder_source import read_source
 from keras_pretrained.layers.text.family import family_of, layer_of
 from keras_pretrained.layers.text.text_encoder import TextEncoder
-from keras_pretrained.presets import PresetError, preset_info
+from keras_pretrained.presets import preset_of
 
 POOLING: Mapping[str, str] = {
     "bert": "pooler",
@@ -81,7 +81,5 @@ def published_embedding(source: Any) -> Mapping[str, Any]:
     """How the authors of a preset or folder make one vector of a text, where they say so."""
     if not isinstance(source, str | os.PathLike):
         return {}
-    try:
-        return preset_info(os.fspath(source)).embedding
-    except PresetError:
-        return sentence_embedding(source)
+    preset = preset_of(source)
+    return sentence_embedding(source) if preset is None else preset.embedding

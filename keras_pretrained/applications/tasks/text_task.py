@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_pretrained.applications.tasks.task import BATCH_SIZE, Task
+from keras_pretrained.applications.tasks.task import BATCH_SIZE, Task, batch_rows
 from keras_pretrained.finetune.lengths import best_lengths, bucket_by_length
 
 
@@ -115,13 +115,11 @@ def row_batches(
         options: of `bucket_by_length`.
     """
     count = len(arrays["padding_mask"]) // options.get("rows_per_example", 1)
-    # A few texts fill up to a power of two: single questions of a user share their compilations.
-    size = min(batch_size, 1 << (count - 1).bit_length())
     return bucket_by_length(
         arrays,
         targets,
         None if sample_weight is None else np.asarray(sample_weight, "float32"),
-        batch_size=size,
+        batch_size=batch_rows(count, batch_size),
         lengths=best_lengths(arrays),
         shuffle=training,
         seed=int(np.random.randint(2**31)),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_pretrained.applications.tasks.task import batch_rows
 from keras_pretrained.applications.tasks.text_task import TextTask
 from keras_pretrained.finetune.lengths import best_lengths, real_lengths
 
@@ -36,8 +37,7 @@ class WindowTask(TextTask):
             rows = np.flatnonzero(bucket == number)
             if not len(rows):
                 continue
-            # Batches of one of few sizes: each is compiled anew.
-            size = min(batch_size, 1 << (len(rows) - 1).bit_length())
+            size = batch_rows(len(rows), batch_size)
             filled = np.concatenate([rows, np.repeat(rows[:1], -len(rows) % size)])
             inputs = {name: array[filled, :length] for name, array in arrays.items()}
             yield rows, self.predict(inputs, batch_size=size, **kwargs)[: len(rows)]

@@ -16,7 +16,7 @@ from keras_pretrained.presets import (
     Preset,
     PresetError,
     find_file,
-    preset_info,
+    preset_of,
     read_json,
     resolve,
 )
@@ -168,19 +168,10 @@ def find_source(
                 f"belong to. Received: source=None, weights={str(weights)!r}"
             )
         return Source(changes)
-    if isinstance(source, str) and _is_preset(source):
-        source = preset_info(source)
+    source = preset_of(source) or source
     if isinstance(source, Preset):
         return _from_preset(reader, source, weights, dialect, changes)
     return _from_path(reader, source, weights, dialect, changes)
-
-
-def _is_preset(name: str) -> bool:
-    try:
-        preset_info(name)
-    except PresetError:
-        return False
-    return True
 
 
 def _from_preset(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ from keras_pretrained.presets import (
     PresetError,
     list_presets,
     load_builder,
-    preset_info,
+    preset_of,
     read_json,
     resolve,
 )
@@ -68,8 +67,9 @@ def family_of(source: str | os.PathLike[str]) -> str:
     Raises:
         UnknownFamily: nothing tells it.
     """
-    with suppress(PresetError):
-        return preset_info(os.fspath(source)).family  # Without fetching its files.
+    preset = preset_of(source)
+    if preset is not None:
+        return preset.family  # Without fetching its files.
     located = resolve(source)
     if located.config is not None:
         named = read_json(located.config).get("model_type")

@@ -6,12 +6,11 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from keras_pretrained.checkpoints.word_vectors import WordTable, WordVectors, open_word_vectors
-from keras_pretrained.presets import Preset, PresetError, home, preset_info, resolve
+from keras_pretrained.presets import Preset, home, preset_of, resolve
 from keras_pretrained.presets.fetching.progress import progress_bar
 from keras_pretrained.tokenizers.files import decode_utf8, read_bytes
 from keras_pretrained.tokenizers.whitespace import checked_words
@@ -115,7 +114,7 @@ def open_source(
         weights: `"auto"`, None, or another file.
         keep: whether parsed texts are kept in the cache.
     """
-    preset = _preset_of(source)
+    preset = preset_of(source)
     if weights is None:
         if preset is None:
             raise ValueError(
@@ -214,12 +213,3 @@ def report_of(
 def cache_folder() -> Path:
     """Where texts are kept once they were parsed."""
     return home() / ".word-vectors"
-
-
-def _preset_of(source: Any) -> Preset | None:
-    if isinstance(source, Preset):
-        return source
-    try:
-        return preset_info(source) if isinstance(source, str) else None
-    except PresetError:
-        return None

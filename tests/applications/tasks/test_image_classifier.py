@@ -119,6 +119,14 @@ def test_material_trains_as_the_same_arrays_do() -> None:
     np.testing.assert_allclose(*losses, rtol=1e-4)
 
 
+def test_a_last_batch_counts_its_own_images_only() -> None:
+    classifier = compiled(make())
+    numbers = [["no", "yes"].index(label) for label in LABELS[:5]]
+    shares = classifier.predict_proba(IMAGES[:5])[range(5), numbers]
+    loss, _ = classifier.evaluate(IMAGES[:5], LABELS[:5], batch_size=2, verbose=0)
+    assert loss == pytest.approx(-np.log(shares).mean(), rel=1e-4)
+
+
 def test_several_labels_and_weights() -> None:
     classifier = make(["a", "b", "c"], multi_label=True)
     labels = [["a"], [], ["b", "c"], ["c"], [], ["a", "b", "c"]]
