@@ -201,9 +201,15 @@ def test_masks_come_in_any_form(tmp_path: Path) -> None:
         images, targets, weights = segmenter.batches(IMAGES, given)[0]
         np.testing.assert_array_equal(targets, expected)
         # Six fill up to eight.
-        assert images.shape == (8, 32, 32, 3)
-        assert weights.shape == (8, 32, 32)
-        assert weights[6:].max() == 0 < weights[:6].min()
+        assert images.shape == (6, 32, 32, 3)
+        assert weights.shape == (6, 32, 32)
+        assert weights.min() == 1
+
+
+def test_a_last_batch_of_training_is_filled_with_pixels_that_do_not_count() -> None:
+    images, _, weights = make().batches(IMAGES, MASKS, training=True)[0]
+    assert images.shape == (8, 32, 32, 3)
+    assert weights[6:].max() == 0 < weights[:6].min()
 
 
 def test_augmentation_changes_masks_with_their_images() -> None:
