@@ -24,7 +24,8 @@ _EXPECTED = (
     "Expected a preset's name (keras_pretrained.list_presets() has them), a keras.Model or a "
     "`.keras` file of one, a pretrained layer, or a SavedModel. Weights alone do not say of what "
     "network they are: build it first, as in "
-    "FrozenBackbone(applications.ResNetV1_50(weights=path)) or FrozenBackbone(BertEncoder(path))."
+    "FrozenBackbone(applications.ResNetV1_50(weights=path, include_top=False)) or "
+    "FrozenBackbone(BertEncoder(path))."
 )
 
 

@@ -135,4 +135,17 @@ def apply_depth(stages: Sequence[Stage], first: int) -> None:
     """
     for index in reversed(range(len(stages))):
         for layer in stages[index].layers:
-            layer.trainable = index >= first
+            _set_trainable(layer, index >= first)
+
+
+def _set_trainable(layer: Any, value: bool) -> None:
+    """Sets `trainable` on a layer and on all that is below it.
+
+    On TensorFlow an assignment of the value that is there already does nothing, also not below: a
+    layer that was made with `trainable=False` and then built its parts would keep them trainable.
+    """
+    for part in layer._layers:
+        # Those with a depth of their own know what is frozen in them.
+        if not hasattr(part, "trainable_from"):
+            _set_trainable(part, value)
+    type(layer).trainable.fset(layer, value)

@@ -132,6 +132,7 @@ class FrozenBackbone(PretrainedLayer):
                 raise ValueError(
                     "`pooling` needs one output of at least three axes. Model "
                     f"{self.model.name!r} has outputs of shape {', '.join(map(str, shapes))}. "
+                    "Build an image network with `include_top=False`. "
                     f"Received: pooling={pooling!r}"
                 )
         return pooling

@@ -30,8 +30,9 @@ def unpacked(archive: Path, folder: Path) -> Path:
     try:
         names = unpack(archive, folder / "unpacked", archive.name)
     except (FetchFailure, tarfile.TarError) as error:
+        reason = str(error).rstrip(".")
         raise SourceError(
-            f"The archive {str(archive)!r} cannot be unpacked: {error} Get it again."
+            f"The archive {str(archive)!r} cannot be unpacked: {reason}. Get it again."
         ) from error
     root = folder / "unpacked"
     indexes = [name for name in names if name.endswith(".ckpt.index")]

@@ -33,6 +33,12 @@ NETWORKS = {
     "nasnet_mobile": ("NASNetMobile", {}),
     "pnasnet_large": ("PNASNetLarge", {}),
 }
+# Behind the last feature map: the logits are compared by themselves, and what slim has in another
+# shape, or for training alone, is not.
+NOT_COMPARED = {
+    *("Logits", "logits", "Predictions", "predictions", "AuxLogits"),
+    *("global_pool", "AvgPool_1a", "PreLogits", "PreLogitsFlatten", "spatial_squeeze", "fc8"),
+}
 QUICK = ("mobilenet_v1_0.25_128",)
 
 
@@ -98,9 +104,10 @@ def test_every_end_point_equals_the_original(name: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(
             values, sample, atol=1e-4 * np.abs(sample).max(), err_msg=names[place]
         )
-    # No end point is passed over but those behind the last feature map.
-    missed = [each for place, each in enumerate(names) if place not in tensors_of]
-    assert len(tensors_of) >= 0.6 * len(names), missed
+    missed = {
+        each.removeprefix(root) for place, each in enumerate(names) if place not in tensors_of
+    }
+    assert missed <= NOT_COMPARED
 
 
 @pytest.mark.parity

@@ -1,4 +1,4 @@
-"""ResNet, DenseNet, SqueezeNet and AlexNet against torchvision (goldens/make_torchvision.py)."""
+"""torchvision's networks against torchvision itself (goldens/make_torchvision.py)."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import pytest
 from keras_pretrained import applications, list_presets, preset_info
 from keras_pretrained.applications.vision import densenet
 from keras_pretrained.applications.vision.application import Application
+from keras_pretrained.applications.vision.inception import AUXILIARY
 from keras_pretrained.applications.vision.plan import Network
 from keras_pretrained.checkpoints import open_checkpoint
 from keras_pretrained.checkpoints.writing import write_checkpoint
@@ -35,13 +36,22 @@ BUILDERS = {
     **{f"densenet{depth}": f"DenseNet{depth}" for depth in (121, 161, 169, 201)},
     "squeezenet1_0": "SqueezeNet1_0",
     "squeezenet1_1": "SqueezeNet1_1",
+    "googlenet": "InceptionV1",
+    "inception_v3": "InceptionV3",
     "alexnet": "AlexNet",
 }
+IN_FIXTURES = {
+    **{name: BUILDERS[name] for name in ("alexnet", "densenet121", "resnet18", "resnet50")},
+    **{name: BUILDERS[name] for name in ("squeezenet1_1", "googlenet", "inception_v3")},
+    "vgg11_bn": "VGG11",
+    "vgg16": "VGG16",
+}
+SIZES = {"alexnet": (224, 224), "inception_v3": (99, 107)}
 # The others are deeper or wider, of the same code.
-QUICK = ("resnet18", "resnet50", "densenet121", "squeezenet1_0", "squeezenet1_1", "alexnet")
-IN_FIXTURES = ("alexnet", "densenet121", "resnet18", "resnet50", "squeezenet1_1")
-
-
+QUICK = (
+    *("resnet18", "resnet50", "densenet121", "squeezenet1_0", "squeezenet1_1", "alexnet"),
+    "googlenet",
+)
 STAGES = {
     "squeezenet1_1": ["stem", *(f"fire{number}" for number in range(2, 10)), "logits"],
     "resnet18": ["stem", "layer1", "layer2", "layer3", "layer4", "logits"],
@@ -50,6 +60,36 @@ STAGES = {
         *("transition3", "denseblock4", "logits"),
     ],
     "alexnet": ["stem", "features.3", "features.6", "features.8", "features.10", "logits"],
+    "googlenet": [
+        *("stem", "Mixed_3b", "Mixed_3c", *(f"Mixed_4{letter}" for letter in "bcdef")),
+        *("Mixed_5b", "Mixed_5c", "logits"),
+    ],
+}
+GOOGLENET = {
+    "conv1": "Conv2d_1a_7x7",
+    "maxpool1": "MaxPool_2a_3x3",
+    "conv2": "Conv2d_2b_1x1",
+    "conv3": "Conv2d_2c_3x3",
+    "maxpool2": "MaxPool_3a_3x3",
+    "maxpool3": "MaxPool_4a_3x3",
+    "maxpool4": "MaxPool_5a_2x2",
+    "avgpool": "AvgPool_0a_7x7",
+    # The paper and slim begin with b.
+    **{f"inception{n}{x}": f"Mixed_{n}{chr(ord(x) + 1)}" for n in "345" for x in "abcde"},
+}
+INCEPTION_V3 = {
+    "maxpool1": "MaxPool_3a_3x3",
+    "maxpool2": "MaxPool_5a_3x3",
+    "avgpool": "AvgPool_1a_8x8",
+}
+HEADS = {"fc": "logits", "classifier": "logits", "features": "features"}
+"""Children that several of torchvision's networks have."""
+NOT_OURS = {
+    "resnet": {"conv1", "bn1"},  # before the activation
+    "alexnet": {"avgpool"},  # changes nothing at the published size
+    "vgg": {"avgpool"},
+    "googlenet": {"dropout"},
+    "inception_v": {"dropout"},
 }
 
 
@@ -69,13 +109,26 @@ def tensors(name: str) -> dict[str, np.ndarray]:
 
 
 def build(name: str, weights: Any, **options: Any) -> Any:
-    builder = getattr(applications, BUILDERS[name])
+    builder = getattr(applications, {**BUILDERS, **IN_FIXTURES}[name])
+    if name.endswith("_bn"):
+        options["batch_norm"] = True
     return builder(weights, **{"preprocessing": False, "classifier_activation": None, **options})
+
+
+def family_of(name: str) -> str:
+    return name.removesuffix("_bn").rstrip("0123456789_")
+
+
+def is_auxiliary(key: str) -> bool:
+    """Whether a tensor belongs to a head that only training used."""
+    return key.startswith(("aux1.", "aux2.", "AuxLogits."))
 
 
 def end_point(name: str, module: str) -> str:
     """The end point that is the output of torchvision's module."""
-    family, place = name.rstrip("0123456789_"), module.removeprefix("features.")
+    family, place = family_of(name), module.removeprefix("features.")
+    if module in HEADS:
+        return "pool5" if (family, module) == ("vgg", "features") else HEADS[module]
     if family == "squeezenet":
         fires = [key for key in state_dicts()[name] if key.endswith(".squeeze.weight")]
         return f"fire{2 + fires.index(f'{module}.squeeze.weight')}"
@@ -88,7 +141,7 @@ def end_point(name: str, module: str) -> str:
             "9": "features.8",
             "12": "features.10",
         }[place]
-    return place
+    return {"googlenet": GOOGLENET, "inception_v3": INCEPTION_V3}.get(name, {}).get(place, place)
 
 
 def relative(ours: Any, original: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -123,29 +176,30 @@ def compare_modules(features: Any, name: str, measured: Any) -> None:
 def test_networks_compute_what_torchvision_computes(
     name: str, tmp_path: Path, parity: Record
 ) -> None:
-    family = name.rstrip("0123456789_")
+    family = "inception" if name in ("googlenet", "inception_v3") else family_of(name)
     row = parity(f"{family}/torchvision")
     container, suffix = "torch", "pth"
     if "safetensors" in row.row.checkpoint:
         container = suffix = "safetensors"
     path = write_checkpoint(tmp_path / f"{name}.{suffix}", tensors(name), container)
-    batch = images(224, 224) if name == "alexnet" else images(*SIZE)
+    batch = images(*SIZES.get(name, SIZE))
     model = build(name, path, input_shape=batch.shape[1:])
     features = model.features(batch)
     row.close("logits, relative", *relative(features["logits"][:, ::8], stored()[f"{name}/logits"]))
     compare_modules(features, name, row)
-    assert set(model.load_report.ignored.values()) <= {"a counter of training steps"}
+    auxiliary = set(filter(is_auxiliary, state_dicts()[name]))
+    assert set(model.load_report.ignored.values()) <= {"a counter of training steps", AUXILIARY}
     if name in STAGES:
         assert [stage.name for stage in model.stages] == STAGES[name]
-    counters = [key for key in state_dicts()[name] if key.endswith("num_batches_tracked")]
-    assert len(model.load_report.ignored) == len(counters)
+    counters = {key for key in state_dicts()[name] if key.endswith("num_batches_tracked")}
+    assert set(model.load_report.ignored) == counters | auxiliary
 
 
 @pytest.mark.parity
 @pytest.mark.skipif(not FIXTURES.is_dir(), reason="absent: ../shared/fixtures")
 @pytest.mark.parametrize("name", networks(IN_FIXTURES, ("squeezenet1_1",)))
 def test_activations_of_a_trained_size(name: str, tmp_path: Path) -> None:
-    """At 224 pixels, with weights scaled so that no layer dies, in children and logits."""
+    """At the published size, with weights scaled so that no layer dies, in children and logits."""
     folder = FIXTURES / "torchvision" / name
     rule = runpy.run_path(str(folder.parent / "values.py"))["value"]
     shapes, scales = (
@@ -156,25 +210,25 @@ def test_activations_of_a_trained_size(name: str, tmp_path: Path) -> None:
     if name == "squeezenet1_1":
         # The same network as torch wrote it.
         path = FIXTURES / "torch_pickle" / "squeezenet1_1_zip.pth"
-    batch = runpy.run_path(str(FIXTURES / "slim" / "values.py"))["make_input"](224)
+    batch = runpy.run_path(str(FIXTURES / "slim" / "values.py"))["make_input"](
+        299 if name == "inception_v3" else 224
+    )
     model = build(name, path)
     features = model.features(batch)
     with np.load(folder / "outputs.npz") as outputs:
         ours, original = relative(features["logits"], outputs["logits"])
         np.testing.assert_allclose(ours, original, atol=1e-5)
-        compared = []
         for index, child in enumerate(outputs["ep_names"]):
-            if child not in features:
+            if child in NOT_OURS.get(family_of(name), ()):
                 continue
-            array = np.asarray(features[child])
+            array = np.asarray(features[end_point(name, str(child))])
             array = array.transpose(0, 3, 1, 2) if array.ndim == 4 else array
             samples = array.reshape(-1)[outputs[f"ep{index:03d}_sample_idx"]]
             ours, original = relative(samples, outputs[f"ep{index:03d}_sample"])
             np.testing.assert_allclose(ours, original, atol=1e-5, err_msg=str(child))
-            compared.append(str(child))
-    assert compared
     written = open_checkpoint(model.save_weights_as(tmp_path / "again.safetensors"))
-    kept = {key for key in state if not key.endswith("num_batches_tracked")}
+    counters = {key for key in state if key.endswith("num_batches_tracked")}
+    kept = set(state) - counters - set(filter(is_auxiliary, state))
     assert set(written) == kept
     assert all(written[key].read().tobytes() == state[key].tobytes() for key in kept)
 
@@ -305,11 +359,17 @@ def test_presets_are_of_these_networks() -> None:
     for name in list_presets():
         preset = preset_info(name)
         module, _, builder = preset.builder.partition(":")
-        if module.rpartition(".")[2] in ("resnet", "densenet", "squeezenet", "alexnet"):
+        published = {source.dialect for source in preset.sources}
+        own = module.rpartition(".")[2] in ("resnet", "densenet", "squeezenet", "alexnet")
+        if own or (preset.family == "inception" and published == {"torchvision"}):
             (network,) = (key for key, value in BUILDERS.items() if value == builder)
             assert getattr(applications, builder).network.path == preset.builder
             shapes = state_dicts()[network].items()
-            count = sum(prod(s) for key, s in shapes if not key.endswith(statistics))
+            count = sum(
+                prod(shape)
+                for key, shape in shapes
+                if not key.endswith(statistics) and not is_auxiliary(key)
+            )
             assert preset.parameters == count, name
             found.add(network)
     assert found == set(BUILDERS)

@@ -10,10 +10,12 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from keras_pretrained import applications, export
+from keras_pretrained import applications, export, preset_info
 from keras_pretrained.applications import MODULES, MobileNetV1
 from keras_pretrained.checkpoints import open_checkpoint
+from keras_pretrained.layers import FrozenBackbone
 from keras_pretrained.weights import WeightsError
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (4, 32, 32, 3)).astype("float32")
@@ -49,11 +51,36 @@ def test_conventions_of_keras_applications() -> None:
     assert found.shape == (4, 7)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
     np.testing.assert_array_equal(found, model.predict(IMAGES.astype("float64"), verbose=0))
+    assert small(classes=np.int64(5)).output_shape == (None, 5)
     assert small(classes=None).output_shape == (None, 1001)
     assert small(classes=None, dialect="keras").output_shape == (None, 1000)
     assert small(include_top=False).output_shape == (None, 1, 1, 256)
     assert small(include_top=False, pooling="avg").output_shape == (None, 256)
     assert small(include_top=False, pooling="max", input_shape=None).output_shape == (None, 256)
+
+
+@pytest.mark.parametrize("shape", [(2, 32, 32, 1), (2, 32, 32, 4), (2, 32, 32), (2, 3, 32, 32)])
+def test_images_of_another_shape_say_what_is_expected(shape: tuple[int, ...]) -> None:
+    backbone = FrozenBackbone(small(include_top=False), pooling="avg")
+    with pytest.raises(ValueError, match=r"\(batch, height, width, 3\).*prepare_images"):
+        backbone(np.ones(shape, "float32"))
+    if len(shape) == 4:
+        model = small()
+        model.predict(IMAGES, verbose=0)
+        # TensorFlow's program was made for images of three channels by now.
+        with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match="reshape|expected"):
+            model.predict(np.ones(shape, "float32"), verbose=0)
+
+
+def test_torchvision_scales_images_of_inception_as_its_network_does() -> None:
+    """Its `transform_input` undoes torch's scaling; a file by path is scaled as the preset's."""
+    for builder, preset in (
+        (applications.InceptionV1, "googlenet"),
+        (applications.InceptionV3, "inception-v3-torchvision"),
+    ):
+        image = preset_info(preset).image
+        assert image is not None
+        assert builder.network.dialects["torchvision"].scaling == image.scaling == "inception"
 
 
 def test_scaling_is_inside() -> None:

@@ -26,6 +26,8 @@ STAND_INS = {
     "checkpoints/bert_en_uncased_L-12_H-768_A-12": GOLDENS / "bert_tf_models" / "saved_model",
     "checkpoints/124M": GOLDENS / "gpt2" / "openai",
     "checkpoints/gpt2": GOLDENS / "gpt2" / "hf",
+    "checkpoints/roberta-base": GOLDENS / "roberta" / "hf",
+    "checkpoints/albert_base": GOLDENS / "albert_google",
     "checkpoints/elmo": GOLDENS / "elmo",
     "checkpoints/wt103": GOLDENS / "awd_lstm" / "fastai-0.7",
     "modules/nnlm-en-dim50-1": GOLDENS / "hub_modules" / "tf1_text",

@@ -28,9 +28,8 @@ from tests.examples.documents import (
 
 README = ROOT / "README.md"
 NAMES = (
-    *("checkpoints", "decoders", "elmo", "export", "finetuning", "freezing", "images"),
-    "strings",
-    *("saved_model", "tasks", "ulmfit", "vision", "word_vectors"),
+    *("checkpoints", "decoders", "elmo", "export", "fetching", "finetuning", "freezing", "images"),
+    *("saved_model", "strings", "tasks", "tokenizers", "ulmfit", "vision", "word_vectors"),
 )
 PRINT_STAGES = ("finetuning", "freezing")
 """Those whose output names the last blocks; fewer blocks are traced in less time."""
@@ -57,9 +56,9 @@ def run_document(document: Path, folder: Path, monkeypatch: Any, minilm: str) ->
     monkeypatch.setenv("KERAS_PRETRAINED_OFFLINE", "1")
     monkeypatch.chdir(folder)
     # tf.data looks up the source of the functions in a block through their module.
-    module = ModuleType(document.stem)
+    module = ModuleType(f"document_{document.stem}")
     module.__file__ = str(document)
-    monkeypatch.setitem(sys.modules, document.stem, module)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
     for block in blocks(document):
         if block.language != "python":
             continue

@@ -40,14 +40,29 @@ from torchvision import models  # noqa: E402
 
 FOLDER = Path(__file__).parent / "torchvision"
 SIZE = (65, 96)
+SIZES = {"alexnet": (224, 224), "inception_v3": (99, 107)}
+"""Those that take no smaller image, or only one size."""
 RESNET = ("relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
 BLOCKS = [f"features.denseblock{number}" for number in (1, 2, 3, 4)]
 DENSENET = (*BLOCKS, *(f"features.transition{number}" for number in (1, 2, 3)))
+GOOGLENET = (
+    *("conv1", "maxpool1", "conv2", "conv3", "maxpool2", "inception3a", "inception3b", "maxpool3"),
+    *(f"inception4{letter}" for letter in "abcde"),
+    *("maxpool4", "inception5a", "inception5b"),
+)
+INCEPTION = (
+    *("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "maxpool1", "Conv2d_3b_1x1"),
+    *("Conv2d_4a_3x3", "maxpool2", *(f"Mixed_5{letter}" for letter in "bcd")),
+    *(f"Mixed_6{letter}" for letter in "abcde"),
+    *(f"Mixed_7{letter}" for letter in "abc"),
+)
 NETWORKS = {
     **{f"resnet{depth}": RESNET for depth in (18, 34, 50, 101, 152)},
     **{f"densenet{depth}": DENSENET for depth in (121, 161, 169, 201)},
     "squeezenet1_0": tuple(f"features.{place}" for place in (3, 4, 5, 7, 8, 9, 10, 12)),
     "squeezenet1_1": tuple(f"features.{place}" for place in (3, 4, 6, 7, 9, 10, 11, 12)),
+    "googlenet": GOOGLENET,
+    "inception_v3": INCEPTION,
     "alexnet": ("features.2", "features.5", "features.7", "features.9", "features.12"),
 }
 
@@ -118,9 +133,10 @@ def main() -> None:
     arrays = {f"densenet_9/{key}": array for key, array in files_of_small_densenet().items()}
     shapes = {}
     for name, modules in NETWORKS.items():
-        model = with_values(models.get_model(name, weights=None))
+        options = {"init_weights": False} if "inception" in name or name == "googlenet" else {}
+        model = with_values(models.get_model(name, weights=None, **options))
         shapes[name] = {key: list(tensor.shape) for key, tensor in model.state_dict().items()}
-        batch = images(224, 224) if name == "alexnet" else images(*SIZE)
+        batch = images(*SIZES.get(name, SIZE))
         made = outputs(model, modules, batch)
         made["logits"] = made["logits"][:, ::8]
         arrays |= {f"{name}/{key}": array for key, array in made.items()}
@@ -136,7 +152,7 @@ def main() -> None:
             name: version(name).partition("+")[0]
             for name in ("torchvision", "torch", "safetensors")
         },
-        "images": {"alexnet": [224, 224], "all others": list(SIZE)},
+        "images": {**{name: list(size) for name, size in SIZES.items()}, "all others": list(SIZE)},
     }
     (FOLDER / "golden.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 

@@ -164,6 +164,18 @@ def test_a_text_layer_brings_its_vocabulary(tmp_path: Any) -> None:
     )
 
 
+def test_layers_that_make_their_parts_late_stay_frozen_in_a_copy() -> None:
+    inputs = keras.Input((4, 8))
+    x = keras.layers.MultiHeadAttention(2, 4, name="first")(inputs, inputs)
+    x = keras.layers.MultiHeadAttention(2, 4, name="second")(x, x)
+    backbone = FrozenBackbone(keras.Model(inputs, x), trainable_from="second")
+    copy = FrozenBackbone.from_config(backbone.get_config())
+    paths = {v.path for v in backbone.trainable_variables}
+    assert len(paths) == 8
+    assert {v.path for v in copy.trainable_variables} == paths
+    assert not any(part.trainable for part in copy.stages[0].layers[0]._flatten_layers())
+
+
 def test_a_saved_model_file_is_a_source(tmp_path: Any) -> None:
     model = branched_model()
     model.save(tmp_path / "network.keras")

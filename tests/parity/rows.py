@@ -203,6 +203,7 @@ ROWS = {
     "squeezenet/torchvision": Row(
         "squeezenet", "torchvision", "safetensors", _WRITTEN, _TORCHVISION
     ),
+    "inception/torchvision": Row("inception", "torchvision", ".pth, zip", _WRITTEN, _TORCHVISION),
     "alexnet/torchvision": Row("alexnet", "torchvision", "safetensors", _WRITTEN, _TORCHVISION),
     "nasnet/slim-nasnet-a": Row(
         "nasnet", "slim", "V2, NASNet-A, narrow", _WRITTEN, _PRETRAINED_MODELS

@@ -57,7 +57,7 @@ TORCHVISION = {
     *(f"resnet-{depth}-torchvision-v2" for depth in DEPTHS),
     "squeezenet-1.0", "squeezenet-1.1",
     *(f"densenet-{depth}" for depth in (121, 161, 169, 201)),
-    "inception-v3-torchvision",
+    "inception-v3-torchvision", "googlenet",
 }  # fmt: skip
 
 

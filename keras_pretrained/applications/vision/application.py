@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 from keras_pretrained.applications.vision.making import make_model
 from keras_pretrained.applications.vision.parts import SCALINGS
@@ -279,6 +279,6 @@ def _dialect(preset: Preset) -> str:
 
 
 def _positive(classes: Any) -> int:
-    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
+    if isinstance(classes, bool) or not isinstance(classes, SupportsIndex) or int(classes) < 1:
         raise ValueError(f"`classes` must be a positive int. Received: {classes!r}")
-    return classes
+    return int(classes)

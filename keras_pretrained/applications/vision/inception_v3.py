@@ -178,7 +178,9 @@ InceptionV3 = Application(
                 head=r"(model_weights/)?predictions/.*",
             ),
             "torchvision": Torchvision(
-                scaling="torch",
+                # Its network turns images that are scaled as torch's into these
+                # (`transform_input`).
+                scaling="inception",
                 classes=1000,
                 style=Style(epsilon=1e-3),
                 knobs={"avg_padding": 1},

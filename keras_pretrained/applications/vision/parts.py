@@ -124,6 +124,10 @@ class ImageScaling(keras.layers.Layer):
         self.kind = kind
 
     def call(self, images: Any) -> Any:
+        _check_images(images.shape)
+        if images.shape[-1] is None:
+            # `predict` forgets the channels after images of another shape.
+            images = keras.ops.reshape(images, (*keras.ops.shape(images)[:-1], 3))
         flipped, mean, deviation = SCALINGS[self.kind]
         images = keras.ops.cast(images, self.compute_dtype)
         images = keras.ops.flip(images, axis=-1) if flipped else images
@@ -132,10 +136,21 @@ class ImageScaling(keras.layers.Layer):
         return (images - mean) / deviation
 
     def compute_output_shape(self, input_shape: Any) -> Any:
+        _check_images(input_shape)
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "kind": self.kind}
+
+
+def _check_images(shape: Any) -> None:
+    """Means of three channels would spread a grey image over three without a word."""
+    if len(shape) != 4 or shape[-1] not in (3, None):
+        raise ValueError(
+            "Expected images of shape (batch, height, width, 3) with values 0 to 255 in RGB. "
+            f"Received: shape {tuple(shape)}. `prepare_images` makes them of files, grey images "
+            "and images of any size."
+        )
 
 
 # Whether channels are turned round, the mean, and the deviation, of values 0..255.

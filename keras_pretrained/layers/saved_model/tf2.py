@@ -64,11 +64,14 @@ def choose(module: str, names: Sequence[str], wanted: str | None) -> str:
     there = (
         f"signatures: {', '.join(sorted(names))}" if names else "no signature that can be called"
     )
-    raise ModuleError(
-        f"{module!r} has {there}. "
-        + ("Choose one with `signature=`. " if names else "")
-        + f"Received: signature={wanted!r}"
+    advice = (
+        "Choose one with `signature=`."
+        if names
+        else "It holds variables, or functions that were never traced: save it again with "
+        "`signatures=` or a `tf.function(input_signature=...)`, or read its variables with "
+        "`keras_pretrained.checkpoints.open_checkpoint`."
     )
+    raise ModuleError(f"{module!r} has {there}. {advice} Received: signature={wanted!r}")
 
 
 def _function(module: str, loaded: Any, wanted: str | None) -> Any:
