@@ -20,7 +20,7 @@ from keras_pretrained.applications.tasks.squad import Answer, QuestionExample, e
 from keras_pretrained.applications.tasks.squad_score import SquadScore, squad_score
 from keras_pretrained.applications.tasks.task import BATCH_SIZE
 from keras_pretrained.applications.tasks.text_source import text_encoder
-from keras_pretrained.applications.tasks.text_task import row_batches
+from keras_pretrained.applications.tasks.text_task import of_several_texts, row_batches
 from keras_pretrained.applications.tasks.window_task import WindowTask
 
 N_BEST = 20
@@ -127,7 +127,9 @@ class QuestionAnswerer(WindowTask):
 
     def is_material(self, x: Any) -> bool:
         kinds = (QuestionExample, dict, tuple)
-        return isinstance(x, list) and (not x or isinstance(x[0], kinds))
+        return isinstance(x, list) and (
+            not x or isinstance(x[0], kinds) or (isinstance(x[0], list) and of_several_texts(x))
+        )
 
     def batches(
         self,

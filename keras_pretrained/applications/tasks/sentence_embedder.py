@@ -13,7 +13,7 @@ from keras_pretrained.applications.tasks.pair_losses import CosineRegression, In
 from keras_pretrained.applications.tasks.pair_metrics import CosineCorrelation, InBatchAccuracy
 from keras_pretrained.applications.tasks.task import BATCH_SIZE
 from keras_pretrained.applications.tasks.text_source import published_embedding, text_encoder
-from keras_pretrained.applications.tasks.text_task import TextTask, row_batches
+from keras_pretrained.applications.tasks.text_task import TextTask, of_several_texts, row_batches
 from keras_pretrained.applications.tasks.vector_search import Match, cosines, nearest, unit
 
 TEXTS = 65536
@@ -98,7 +98,7 @@ class SentenceEmbedder(TextTask):
     # --- vectors --------------------------------------------------------------------------------
 
     def answers(self, x: Any, batch_size: int = BATCH_SIZE, **kwargs: Any) -> np.ndarray:
-        if not _is_pairs(x):
+        if not of_several_texts(x):
             parts = [x[start : start + TEXTS] for start in range(0, max(len(x), 1), TEXTS)]
             found = [self.outputs_of(part, batch_size, **kwargs) for part in parts]
             return np.concatenate(found, dtype="float32")
@@ -199,7 +199,7 @@ class SentenceEmbedder(TextTask):
     def _use_objective(self, x: Any, y: Any) -> None:
         if not self.is_material(x):
             return
-        if not _is_pairs(x):
+        if not of_several_texts(x):
             raise ValueError(
                 f"{type(self).__name__} {self.name!r} learns from pairs: [(text, text), ...] or a "
                 "tuple of lists. Received: single texts"
@@ -258,7 +258,7 @@ class SentenceEmbedder(TextTask):
         training: bool = False,
     ) -> Any:
         self.check_counts(x, scores=y, weights=sample_weight)
-        if not _is_pairs(x):
+        if not of_several_texts(x):
             return row_batches(self.arrays_of(list(x)), None, sample_weight, batch_size, training)
         columns = self.columns(x)
         texts = [text for example in zip(*columns, strict=True) for text in example]
@@ -304,7 +304,3 @@ class SentenceEmbedder(TextTask):
             "score_range": self.score_range,
             "name": self.name,
         }
-
-
-def _is_pairs(x: Any) -> bool:
-    return isinstance(x, tuple) or (len(x) > 0 and isinstance(x[0], tuple))

@@ -92,7 +92,7 @@ def example_of(item: Any, place: str) -> QuestionExample:
     """
     if isinstance(item, QuestionExample):
         return item
-    if isinstance(item, tuple) and len(item) == 2:
+    if isinstance(item, tuple | list) and len(item) == 2:
         item = {"question": item[0], "context": item[1]}
     if not isinstance(item, Mapping):
         raise ValueError(

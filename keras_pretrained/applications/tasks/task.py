@@ -119,7 +119,8 @@ class Task(keras.Model):
                 optimizer of its own.
             sample_weight: one number an example.
             class_weight: class -> weight of its examples.
-            validation_data: `(x, y)` or `(x, y, sample_weight)`, also material.
+            validation_data: `(x, y)` or `(x, y, sample_weight)`, also material; or material alone
+                where no answers are needed.
             validation_split: the share of the material that is held out, taken at random.
             shuffle: whether each epoch has another order.
             kwargs: of `keras.Model.fit`.
@@ -128,9 +129,10 @@ class Task(keras.Model):
             The history of losses and metrics.
         """
         passed = {"callbacks": list(callbacks or ()), **kwargs}
-        if plan is not None and epochs is not None:
+        if plan is not None and epochs:
             plan = dataclasses.replace(plan, epochs=epochs)
-        epochs = epochs or (plan.epochs if plan else 1)
+        if epochs is None:
+            epochs = plan.epochs if plan else 1
         if self.is_material(x):
             if validation_split:
                 (x, y, sample_weight), validation_data = self._held_out(
@@ -246,7 +248,7 @@ class Task(keras.Model):
                 raise ValueError("A plan needs data of a known number of batches.")
             plan.apply(self)
             optimizer = plan.optimizer(self, steps)
-        elif steps is not None:
+        elif steps and epochs:
             total = steps * epochs
             rate = LinearWarmup(self.learning_rate, total, min(max(total // 10, 1), total - 1))
             optimizer = keras.optimizers.AdamW(rate, weight_decay=0.01)
@@ -256,6 +258,8 @@ class Task(keras.Model):
     def _validation(self, data: Any) -> Any:
         if isinstance(data, tuple) and data and self.is_material(data[0]):
             return self.batches(*data)
+        if isinstance(data, list) and self.is_material(data):
+            return self.batches(data)
         return data
 
     def _held_out(self, x: Any, y: Any, sample_weight: Any, share: float) -> tuple[Any, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,8 +11,12 @@ from keras_pretrained.applications.tasks.classifier import Classifier
 from keras_pretrained.applications.tasks.labels import Label, Labels
 from keras_pretrained.applications.tasks.text_source import text_encoder
 from keras_pretrained.applications.tasks.text_task import TextTask
+from keras_pretrained.finetune import NextTokenLoss
+from keras_pretrained.layers.blocks.pooling import TextPooling
 from keras_pretrained.layers.recurrent.awd_lstm import AWDLSTMEncoder
 from keras_pretrained.layers.recurrent.ulmfit_classifier import ULMFiTClassifier
+from keras_pretrained.layers.text.text_encoder import TextEncoder
+from keras_pretrained.layers.transformers.gpt2 import GPT2Decoder
 
 
 @keras.saving.register_keras_serializable(package="keras_pretrained")
@@ -33,6 +37,8 @@ class TextClassifier(Classifier, TextTask):
             logits.
         pooling: the vector of a text; `"auto"` for the one that the authors of the checkpoint put
             a classifier on.
+        next_token_loss: weight of the loss of a language model that is added in training, see
+            `finetune.NextTokenLoss`; for GPT-2 alone, whose authors take 0.5 for GPT.
         name: of the model.
         options: of the encoder: `trainable_from`, `max_length`, `weights`, ...
 
@@ -53,7 +59,9 @@ class TextClassifier(Classifier, TextTask):
         ValueError: a wrong argument, a source that is none, or labels that do not fit.
 
     References: [BERT](https://arxiv.org/abs/1810.04805), section 4.1;
-    [ULMFiT](https://arxiv.org/abs/1801.06146), section 3.3.
+    [ULMFiT](https://arxiv.org/abs/1801.06146), section 3.3;
+    [GPT](https://cdn.openai.com/research-covers/language-unsupervised/language_understanding_paper.pdf),
+    section 3.2.
     """
 
     def __init__(
@@ -66,6 +74,7 @@ class TextClassifier(Classifier, TextTask):
         dropout: float = 0.1,
         activation: Any = "auto",
         pooling: str = "auto",
+        next_token_loss: float = 0.0,
         name: str | None = None,
         **options: Any,
     ) -> None:
@@ -75,7 +84,11 @@ class TextClassifier(Classifier, TextTask):
         if activation == "auto":
             chosen = "sigmoid" if multi_label else "softmax"
         inputs = encoder.symbolic_inputs()
-        vector = encoder(inputs)
+        vector = (
+            encoder(inputs)
+            if not next_token_loss
+            else _predicting(encoder, inputs, next_token_loss)
+        )
         if isinstance(encoder, AWDLSTMEncoder):
             head: Any = ULMFiTClassifier(len(labels), activation=chosen, name="classifier")
         else:
@@ -86,6 +99,7 @@ class TextClassifier(Classifier, TextTask):
         self.pairs = pairs
         self.multi_label = multi_label
         self._dropout = dropout
+        self._next_token_loss = next_token_loss
         self._activation = activation
         self._gives_logits = activation is None
 
@@ -97,5 +111,23 @@ class TextClassifier(Classifier, TextTask):
             "multi_label": self.multi_label,
             "dropout": self._dropout,
             "activation": self._activation,
+            "next_token_loss": self._next_token_loss,
             "name": self.name,
         }
+
+
+def _predicting(encoder: TextEncoder, inputs: Mapping[str, Any], weight: float) -> Any:
+    """The vector of a text, from a decoder that learns to predict the next token, too.
+
+    Raises:
+        ValueError: a network without logits of the next token, or another hidden state.
+    """
+    if not isinstance(encoder, GPT2Decoder) or encoder.hidden_layers != -1:
+        raise ValueError(
+            "`next_token_loss` needs a GPT2Decoder, and its last hidden state. Received: layer "
+            f"{encoder.name!r} of {type(encoder).__name__}"
+        )
+    found, mask = encoder.features(inputs), inputs["padding_mask"]
+    vector = TextPooling(str(encoder.pooling))([found["hidden_states"][-1], mask])
+    add = NextTokenLoss(weight, name="next_token_loss")
+    return add([vector, found["logits"], inputs["token_ids"], mask])

@@ -37,7 +37,7 @@ class TextTask(Task):
             return x.dtype.kind in "USO"
         if isinstance(x, tuple):
             return len(x) == 2 and all(self.is_material(side) for side in x)
-        return isinstance(x, list) and (not x or isinstance(x[0], str | tuple))
+        return isinstance(x, list) and (not x or isinstance(x[0], str) or of_several_texts(x))
 
     def sides(self, x: Any) -> Any:
         """Texts as a tokenizer takes them: a list, or a tuple of two.
@@ -45,7 +45,7 @@ class TextTask(Task):
         Raises:
             ValueError: single texts for a task on pairs, or the other way round.
         """
-        is_pairs = isinstance(x, tuple) or (len(x) > 0 and isinstance(x[0], tuple))
+        is_pairs = of_several_texts(x)
         if is_pairs != self.pairs:
             wanted = (
                 "pairs of texts: [(first, second), ...] or two lists" if self.pairs else "texts"
@@ -55,6 +55,11 @@ class TextTask(Task):
                 f"{'pairs' if is_pairs else 'single texts'}. `pairs=` of its constructor tells."
             )
         if self.pairs and not isinstance(x, tuple):
+            widths = {len(example) for example in x}
+            if widths != {2}:
+                raise ValueError(
+                    f"Expected pairs of texts. Received: {max(widths - {2})} texts in an example"
+                )
             return [first for first, _ in x], [second for _, second in x]
         return x if self.pairs else list(x)
 
@@ -99,6 +104,16 @@ class TextTask(Task):
     def inputs_of(self, made: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The network's inputs among a tokenizer's arrays."""
         return {name: made[name] for name in self.backbone.input_names if name in made}
+
+
+def of_several_texts(x: Any) -> bool:
+    """Whether material is a tuple of columns, or examples of several texts: tuples, or lists."""
+    if isinstance(x, tuple) or not len(x):
+        return isinstance(x, tuple)
+    first = x[0]
+    return isinstance(first, tuple) or (
+        isinstance(first, list) and bool(first) and all(isinstance(text, str) for text in first)
+    )
 
 
 def row_batches(

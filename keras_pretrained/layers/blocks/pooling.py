@@ -65,3 +65,23 @@ POOLING: dict[str, Callable[[Any, Any], Any]] = {
     "last": last,
     "last-max-mean": last_maximum_mean,
 }
+
+
+@keras.saving.register_keras_serializable(package="keras_pretrained")
+class TextPooling(keras.layers.Layer):
+    """One of these as a layer: [(batch, length, size), mask (batch, length)] -> (batch, ...)."""
+
+    def __init__(self, pooling: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pooling = pooling
+
+    def call(self, inputs: Any) -> Any:
+        hidden, mask = inputs
+        return POOLING[self.pooling](hidden, mask)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        batch, _, size = input_shape[0]
+        return batch, size * pooled_parts(self.pooling)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "pooling": self.pooling}

@@ -78,6 +78,7 @@ def test_answers_stand_in_their_contexts() -> None:
     assert len(answerer.predict_spans(PAIRS[:1], n_best=20)[0]) == 7
     assert answerer.predict_spans(PAIRS)[2] == [Answer("", None, 1.0)]
     assert answerer.predict([]) == []
+    assert answerer.predict([list(pair) for pair in PAIRS]) == answerer.predict(PAIRS)
     one = make().answer("a", "b c d")
     assert one.text
     assert one.start is not None

@@ -95,13 +95,25 @@ def test_several_labels_a_text() -> None:
     assert np.mean(right) > 0.8 > np.mean([wanted == [] for wanted in expected])
 
 
-def test_pairs_come_as_tuples_or_as_two_lists() -> None:
+def test_pairs_come_as_tuples_or_lists() -> None:
     classifier = make(pairs=True)
     firsts, seconds = ["a b", "c"], ["d", "e f"]
     expected = classifier.predict(classifier.tokenizer((firsts, seconds)), verbose=0)
-    for pairs in ((firsts, seconds), list(zip(firsts, seconds, strict=True))):
+    tuples = list(zip(firsts, seconds, strict=True))
+    for pairs in ((firsts, seconds), tuples, list(map(list, tuples))):
         np.testing.assert_allclose(classifier.predict_proba(pairs), expected, atol=1e-6)
+    with pytest.raises(ValueError, match="Expected pairs of texts. Received: 3 texts"):
+        classifier.predict([["a", "b"], ["a", "b", "c"]])
+    for pairs in ((firsts, seconds), tuples):
         compiled(classifier, 0.0).fit(pairs, ["yes", "no"], validation_split=0.5, verbose=0)
+
+
+def test_no_epochs_are_no_training() -> None:
+    classifier = make()
+    before = classifier.get_weights()
+    assert classifier.fit(TEXTS, LABELS, epochs=0, verbose=0).epoch == []
+    for weight, old in zip(classifier.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, old)
 
 
 def test_weights_of_classes_are_weights_of_examples() -> None:
