@@ -68,7 +68,7 @@ def test_images_of_another_shape_say_what_is_expected(shape: tuple[int, ...]) ->
         model = small()
         model.predict(IMAGES, verbose=0)
         # TensorFlow's program was made for images of three channels by now.
-        with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match="reshape|expected"):
+        with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=r"reshape|expected"):
             model.predict(np.ones(shape, "float32"), verbose=0)
 
 

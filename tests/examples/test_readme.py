@@ -7,12 +7,15 @@ import subprocess
 import sys
 import tomllib
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import keras
 import pytest
+import tensorflow as tf
 
 import keras_pretrained
 from keras_pretrained.layers import BertEncoder
@@ -74,12 +77,23 @@ def run_document(document: Path, folder: Path, monkeypatch: Any, minilm: str) ->
             assert printed.replace(str(home), "~/.cache/keras_pretrained") == block.output
 
 
+@contextmanager
+def eagerly() -> Iterator[None]:
+    """Runs functions of TensorFlow as they are written, but for those that are exported."""
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_block_runs(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Under XLA the compilation of each shape takes seconds; with real weights below, it is on.
+    # Tracing takes seconds a model and shape, and XLA more; below, with real weights, both are on.
     monkeypatch.setattr("keras.src.trainers.trainer.model_supports_jit", lambda model: False)
-    make_small_minilm(tmp_path / "small", num_layers=6 if document.stem in PRINT_STAGES else 4)
-    run_document(document, tmp_path, monkeypatch, minilm=str(tmp_path / "small"))
+    with eagerly():
+        make_small_minilm(tmp_path / "small", num_layers=6 if document.stem in PRINT_STAGES else 4)
+        run_document(document, tmp_path, monkeypatch, minilm=str(tmp_path / "small"))
 
 
 @pytest.mark.exhaustive

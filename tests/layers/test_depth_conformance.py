@@ -12,6 +12,15 @@ from keras.src.backend.common import global_state
 from tests.layers.toys import CASES, Case
 
 cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+kinds = pytest.mark.parametrize(
+    "case",
+    [pytest.param(each, marks=pytest.mark.exhaustive if each.like else ()) for each in CASES],
+    ids=lambda case: case.name,
+)
+
+# Tracing takes seconds a model on TensorFlow, and compilation by XLA more: only tests that are
+# about it turn it on. On JAX a step that is not compiled is the slow one.
+QUICK = {"jit_compile": False, "run_eagerly": keras.backend.backend() == "tensorflow"}
 
 
 def depths(case: Case) -> dict[Any, int]:
@@ -62,16 +71,15 @@ def compiled(layer: Any, case: Case, **kwargs: Any) -> keras.Model:
     x = layer(inputs)
     x = keras.layers.Flatten()(keras.layers.Dense(2, name="task")(keras.ops.mean(x, axis=1)))
     model = keras.Model(inputs, keras.layers.Dense(1, name="out")(x) if case.images else x[:, :1])
-    # XLA takes seconds a model on TensorFlow: only tests that are about it turn it on.
-    kwargs.setdefault("jit_compile", False)
-    model.compile(keras.optimizers.AdamW(0.05, weight_decay=0.1), "mse", **kwargs)
+    optimizer = keras.optimizers.AdamW(0.05, weight_decay=0.1)
+    model.compile(optimizer, "mse", **(kwargs or QUICK))
     return model
 
 
 def bare(layer: Any) -> keras.Model:
     """The layer as a model."""
     model = keras.Model(inputs := layer.symbolic_inputs(), layer(inputs))
-    model.compile(jit_compile=False)
+    model.compile(**QUICK)
     return model
 
 
@@ -115,13 +123,21 @@ def test_a_wrong_value_is_an_error_that_lists_the_valid_ones(case: Case, value: 
 
 
 @cases
-@pytest.mark.parametrize("position", ["first", "middle", "all"])
-def test_fit_leaves_everything_below_k_bit_identical(case: Case, position: str) -> None:
+def test_fit_leaves_everything_below_k_bit_identical(case: Case) -> None:
+    check_fit(case, "middle", **({} if case.like else {"jit_compile": True}))
+
+
+@kinds
+@pytest.mark.parametrize("position", ["first", "all"])
+def test_fit_leaves_what_is_frozen_bit_identical_at_the_ends(case: Case, position: str) -> None:
+    check_fit(case, position)
+
+
+def check_fit(case: Case, position: str, **options: Any) -> None:
     first = {"first": 1, "middle": len(case.stages) // 2}
     value = case.stages[first[position]] if position != "all" else None
     layer = case.make(trainable_from=value)
-    # One position compiled by XLA is enough here; it takes seconds on TensorFlow.
-    model = compiled(layer, case, jit_compile=position == "middle")
+    model = compiled(layer, case, **options)
     before = snapshot(layer)
     x, y = batch(case, model)
     model.fit(x, y, epochs=2, batch_size=4, verbose=0)
@@ -147,7 +163,7 @@ def test_trainable_from_outside_reapplies_the_depth(case: Case) -> None:
     assert {v.path for v in layer.trainable_variables} == expected
 
 
-@cases
+@kinds
 def test_a_depth_changed_after_compile_must_be_compiled_again(case: Case) -> None:
     layer = case.make(trainable_from=None)
     model = compiled(layer, case)
@@ -160,7 +176,7 @@ def test_a_depth_changed_after_compile_must_be_compiled_again(case: Case) -> Non
         model.fit(x, y, verbose=0)
     with pytest.raises(ValueError, match=r"compile\(\)"):
         model.train_on_batch(x, y)
-    model.compile("sgd", "mse", jit_compile=False)
+    model.compile("sgd", "mse", **QUICK)
     before = snapshot(layer)
     model.fit(x, y, verbose=0)
     stem = stage_paths(layer)[0]
@@ -179,13 +195,13 @@ def test_a_stateless_call_leaves_no_call_context_behind(case: Case) -> None:
     assert global_state.get_global_attribute("current_call_ctx") is None
 
 
-@cases
+@kinds
 def test_a_nested_model_is_guarded_too(case: Case) -> None:
     layer = case.make(trainable_from=None)
     inner = compiled(layer, case)
     inputs = layer.symbolic_inputs()
     outer = keras.Model(inputs, keras.layers.Dense(1)(inner(inputs)))
-    outer.compile("sgd", "mse", jit_compile=False)
+    outer.compile("sgd", "mse", **QUICK)
     x, y = batch(case, outer)
     outer.fit(x, y, verbose=0)
     layer.trainable_from = 0
@@ -193,7 +209,7 @@ def test_a_nested_model_is_guarded_too(case: Case) -> None:
         outer.fit(x, y, verbose=0)
 
 
-@cases
+@kinds
 def test_prefix_and_suffix_equal_the_whole(case: Case) -> None:
     layer = case.make()
     whole = bare(layer)
@@ -202,8 +218,8 @@ def test_prefix_and_suffix_equal_the_whole(case: Case) -> None:
     for value in (0, *case.stages, None):
         layer.trainable_from = value
         prefix, suffix = layer.split()
-        prefix.compile(jit_compile=False)
-        suffix.compile(jit_compile=False)
+        prefix.compile(**QUICK)
+        suffix.compile(**QUICK)
         state = prefix.predict(x, verbose=0)
         np.testing.assert_allclose(suffix.predict(state, verbose=0), expected, atol=1e-6)
         assert not prefix.trainable_variables
@@ -212,18 +228,18 @@ def test_prefix_and_suffix_equal_the_whole(case: Case) -> None:
         }
 
 
-@cases
+@kinds
 def test_the_suffix_trains_the_layer(case: Case) -> None:
     layer = case.make(trainable_from=case.stages[-1] if case.name != "bert" else "layer_2")
     if not layer.trainable_variables:
         layer.trainable_from = case.blocks[-1]
     prefix, suffix = layer.split()
-    prefix.compile(jit_compile=False)
+    prefix.compile(**QUICK)
     whole = bare(layer)
     x, _ = batch(case, whole)
     state = prefix.predict(x, verbose=0)
     before = whole.predict(x, verbose=0)
-    suffix.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=False)
+    suffix.compile(keras.optimizers.SGD(0.1), "mse", **QUICK)
     suffix.fit(state, np.ones_like(before), verbose=0)
     after = whole.predict(x, verbose=0)
     assert np.abs(after - before).max() > 1e-6
@@ -241,7 +257,7 @@ def test_frozen_dropout_and_statistics_are_off(case: Case) -> None:
         np.testing.assert_array_equal(value, before[path])
 
 
-@cases
+@kinds
 def test_config_round_trip_keeps_depth_and_weights(case: Case, tmp_path: Any) -> None:
     layer = case.make(trainable_from=case.stages[1])
     model = compiled(layer, case)

@@ -218,7 +218,10 @@ def branched_model() -> keras.Model:
 
 @dataclass(frozen=True)
 class Case:
-    """A toy and what the depth table says of it; its output may depend on some of its heads."""
+    """A toy and what the depth table says of it; its output may depend on some of its heads.
+
+    One that is `like` another shares its code, and repeats its slow tests in complete runs only.
+    """
 
     name: str
     make: Any
@@ -226,6 +229,7 @@ class Case:
     blocks: tuple[str, ...]
     images: bool = False
     heads_in_use: tuple[str, ...] = ()
+    like: str = ""
 
     def inputs(self, seed: int = 0) -> np.ndarray:
         random = np.random.default_rng(seed)
@@ -273,6 +277,7 @@ CASES = (
             partial(make_encoder, layer),
             ("stem", "layer_0", "layer_1", "layer_2"),
             ("layer_0", "layer_1", "layer_2"),
+            like="bert",
         )
         for name, layer in (
             ("roberta", RobertaEncoder),
@@ -285,6 +290,7 @@ CASES = (
         partial(make_encoder, AlbertEncoder, {"embedding_size": 6}),
         ("stem", "layer_0", "pooler"),
         ("layer_0",),
+        like="albert-groups",
     ),
     Case(
         "albert-groups",

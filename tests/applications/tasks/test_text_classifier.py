@@ -102,7 +102,7 @@ def test_pairs_come_as_tuples_or_lists() -> None:
     tuples = list(zip(firsts, seconds, strict=True))
     for pairs in ((firsts, seconds), tuples, list(map(list, tuples))):
         np.testing.assert_allclose(classifier.predict_proba(pairs), expected, atol=1e-6)
-    with pytest.raises(ValueError, match="Expected pairs of texts. Received: 3 texts"):
+    with pytest.raises(ValueError, match=r"Expected pairs of texts\. Received: 3 texts"):
         classifier.predict([["a", "b"], ["a", "b", "c"]])
     for pairs in ((firsts, seconds), tuples):
         compiled(classifier, 0.0).fit(pairs, ["yes", "no"], validation_split=0.5, verbose=0)
