@@ -112,9 +112,8 @@ def checks_on_ids(wired: Wiring, inputs: Any, tolerance: float | None) -> list[C
         raise ExportError(
             f"Model {network.model.name!r} takes strings ({', '.join(network.strings)}), which "
             "this format does not have. They become ids by themselves where they go straight into "
-            "a text layer whose tokenizer is made of TensorFlow operations. Pass the model on ids "
-            'instead: the same layers called on `keras.Input((None,), dtype="int32")`, with texts '
-            "tokenized before the model."
+            "a text layer. Pass the model on ids instead: the same layers called on "
+            '`keras.Input((None,), dtype="int32")`, with texts tokenized before the model.'
         )
     if not wired.takes_texts:
         return [Check.prepare(network, inputs, tolerance)]

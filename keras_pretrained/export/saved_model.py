@@ -17,7 +17,7 @@ from keras_pretrained.export.report import ExportError, ExportReport
 from keras_pretrained.export.samples import Limits
 from keras_pretrained.export.staging import staged
 from keras_pretrained.export.texts import Wiring, wiring
-from keras_pretrained.export.tracing import tensor_specs, traced
+from keras_pretrained.export.tracing import python_calls, tensor_specs, traced
 
 KIND = "SavedModel"
 _DEFAULT = "serving_default"
@@ -48,8 +48,10 @@ def to_saved_model(
     | other integers | `serve_ids` |
     | anything else | `serve` |
 
-    An artefact with a tokenizer needs `import tensorflow_text` before it is loaded; TensorFlow
-    Serving has it built in. `endpoint="serve_ids"` leaves the tokenizer out.
+    A tokenizer that runs in Python (byte-level BPE, fast.ai's) cannot be part of an artefact:
+    with one there is `serve_ids` alone, and the report says so. An artefact with a tokenizer needs
+    `import tensorflow_text` before it is loaded; TensorFlow Serving has it built in.
+    `endpoint="serve_ids"` leaves the tokenizer out.
 
     Args:
         model: a functional or sequential model. Works on the TensorFlow and the JAX backend; the
@@ -67,8 +69,8 @@ def to_saved_model(
         Signature, size and largest difference; `print` shows them.
 
     Raises:
-        ExportError: the export failed, or the artefact differs from the model. Nothing is left
-            behind then.
+        ExportError: the export failed, the model calls back into Python (`tf.py_function`), or
+            the artefact differs from the model. Nothing is left behind then.
     """
     wired = wiring(model)
     interfaces = _endpoints(wired, endpoint)
@@ -76,6 +78,8 @@ def to_saved_model(
         checks = _checks(wired, interfaces, inputs, tolerance)
         try:
             _write(wired, checks, str(artefact))
+        except ExportError:
+            raise
         except Exception as error:
             raise ExportError(f"{KIND} {target} could not be made: {error}") from error
         difference = _verify(checks, artefact, target)
@@ -85,6 +89,8 @@ def to_saved_model(
         detail = f"endpoint{plural} {names}; {_DEFAULT!r} is {default!r}"
         if wired.texts in interfaces.values():
             detail += "; import tensorflow_text before loading"
+        elif wired.python_fronts:
+            detail += f"; takes ids: {_why_no_texts(wired)}"
         return checks[default].report(target, artefact, KIND, detail, difference)
 
 
@@ -99,9 +105,10 @@ def _endpoints(wired: Wiring, chosen: str | None) -> dict[str, Interface]:
     network = wired.network
     on_ids = any(port.dtype in ("int32", "int64") for port in network.inputs)
     found = {"serve_ids" if on_ids and not network.strings else "serve": network}
-    if wired.texts is not None and wired.texts is not network:
+    if wired.texts is not None and wired.texts is not network and not wired.python_fronts:
         found["serve"] = wired.texts
-    first = "serve" if wired.takes_texts or "serve_ids" not in found else "serve_ids"
+    on_texts = wired.takes_texts and "serve" in found
+    first = "serve" if on_texts or "serve_ids" not in found else "serve_ids"
     ordered = {first: found.pop(first), **found}
     if chosen is None:
         return ordered
@@ -110,7 +117,18 @@ def _endpoints(wired: Wiring, chosen: str | None) -> dict[str, Interface]:
             f"`endpoint` must be a Python name other than {', '.join(sorted(_RESERVED))}. "
             f"Received: {chosen!r}"
         )
+    if wired.model.strings and chosen in {"serve", "serve_ids"} - ordered.keys():
+        why = _why_no_texts(wired) if wired.python_fronts else "its strings go through other layers"
+        raise ExportError(
+            f"Model {wired.model.model.name!r} on strings has no endpoint {chosen!r}: {why}. "
+            f"Expected {first!r}, another name for it, or None."
+        )
     return {chosen: ordered.get(chosen, ordered[first])}
+
+
+def _why_no_texts(wired: Wiring) -> str:
+    names = ", ".join(repr(front.encoder.name) for front in wired.python_fronts)
+    return f"the tokenizer of {names} runs in Python"
 
 
 def _checks(
@@ -150,6 +168,13 @@ def _write(wired: Wiring, checks: Mapping[str, Check], folder: str) -> None:
             made = _on_texts(wired, check.interface, function)
         # A tf.function would be traced again while it is saved, a concrete one is saved as it is.
         signatures[name] = made.get_concrete_function()
+        calls = python_calls(signatures[name])
+        if calls:
+            raise ExportError(
+                f"Endpoint {name!r} calls back into Python ({', '.join(calls)}: a function of "
+                "`tf.py_function`, or a tokenizer that runs in Python), which no other process "
+                "could do. Use TensorFlow's or Keras' own operations, or run it before the model."
+            )
         setattr(root, name, signatures[name])
     default = next(iter(signatures.values()))
     tf.saved_model.save(root, folder, signatures={**signatures, _DEFAULT: default})

@@ -84,6 +84,11 @@ class Wiring:
         """Whether the model as it was given takes texts."""
         return self.texts is self.model
 
+    @property
+    def python_fronts(self) -> list[TextFront]:
+        """The fronts whose tokenizers run in Python, so that no artefact can hold them."""
+        return [front for front in self.fronts if front.encoder.tokenizer.runs_in_python]
+
 
 def wiring(model: Any) -> Wiring:
     """How a model can be served: on texts, on ids, or on whatever else it takes."""
@@ -150,7 +155,7 @@ def _without_texts(given: Interface) -> tuple[Interface, tuple[TextFront, ...]] 
 
 
 class _Impossible(Exception):
-    """The texts reach an encoder through other layers, or its tokenizer is no graph."""
+    """The texts reach an encoder through other layers."""
 
 
 class _Rewiring:
@@ -183,7 +188,7 @@ class _Rewiring:
 
     def _ids(self, encoder: TextEncoder, texts: list[Any]) -> dict[str, Any]:
         names = tuple(self._names.get(id(tensor), "") for tensor in texts)
-        if "" in names or encoder.tokenizer.runs_in_python:
+        if "" in names:
             raise _Impossible
         for front in self.fronts:
             if front.texts == names and _vocabulary(front.encoder) == _vocabulary(encoder):
@@ -230,7 +235,7 @@ def _front_of_ids(given: Interface) -> TextFront | None:
             if not all(id(tensor) in names for tensor in ids.values()):
                 return None
             ports = {key: names[id(tensor)] for key, tensor in ids.items()}
-            if not node.operation.has_tokenizer or node.operation.tokenizer.runs_in_python:
+            if not node.operation.has_tokenizer:
                 return None
             length = ports[main].shape[1]
             taken = {key: port.name for key, port in ports.items()}

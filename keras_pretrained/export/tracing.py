@@ -10,6 +10,8 @@ from keras_pretrained.export.interface import Interface, Port
 from keras_pretrained.layers.blocks.row_cache import without_caches
 
 WEIGHT_PREFIX = "keras_weight_"
+# What `tf.py_function` and `tf.numpy_function` become.
+_PYTHON_CALLS = {"PyFunc", "EagerPyFunc", "PyFuncStateless"}
 
 
 def tensor_specs(ports: Sequence[Port]) -> dict[str, Any]:
@@ -68,6 +70,13 @@ def _trace(call: Callable[..., dict[str, Any]], signature: list[Any]) -> Any:
     with without_caches():
         function.get_concrete_function()
     return function
+
+
+def python_calls(function: Any) -> list[str]:
+    """The operations of a traced function that call back into this process."""
+    graph = function.graph.as_graph_def()
+    parts = [graph.node, *(part.node_def for part in graph.library.function)]
+    return sorted({node.op for part in parts for node in part} & _PYTHON_CALLS)
 
 
 def _has_compiled_parts(function: Any) -> bool:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_pretrained.layers import BertEncoder, FrozenBackbone
+from keras_pretrained.layers import BertEncoder, FrozenBackbone, RobertaEncoder
 from keras_pretrained.layers.transformers.bert import BertArchitecture
-from keras_pretrained.tokenizers import WordPieceTokenizer
+from keras_pretrained.tokenizers import ByteLevelBPETokenizer, WordPieceTokenizer
 
+GOLDENS = Path(__file__).parents[1] / "goldens"
 VOCABULARY, WIDTH, POSITIONS = 29, 8, 16
 PIECES = [
     "[PAD]",
@@ -56,6 +58,21 @@ def reader(**kwargs: Any) -> BertEncoder:
     """An encoder with a vocabulary."""
     tokenizer = WordPieceTokenizer(PIECES, max_length=POSITIONS)
     return bert(**{"tokenizer": tokenizer, "pooling": "mean", **kwargs})
+
+
+def python_reader(folder: str = "roberta/hf", layer: Any = RobertaEncoder, **kwargs: Any) -> Any:
+    """An encoder whose tokenizer runs in Python."""
+    tokenizer = ByteLevelBPETokenizer.from_folder(GOLDENS / folder, max_length=12)
+    architecture = {
+        "vocabulary_size": tokenizer.vocabulary_size,
+        "num_layers": 1,
+        "num_heads": 2,
+        "hidden_size": WIDTH,
+        "intermediate_size": 12,
+        "max_positions": POSITIONS,
+    }
+    options = {"tokenizer": tokenizer, "max_length": 12, "pooling": "mean", **kwargs}
+    return layer(architecture=architecture, **options)
 
 
 def text_classifier(**kwargs: Any) -> keras.Model:

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 from keras_pretrained.export import to_onnx, to_saved_model
+from keras_pretrained.layers import GPT2Decoder
 from tests.export import models
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +37,9 @@ for name in ("texts", "tensorflow", "jax"):
 for name in ("texts", "tensorflow"):
     session = onnxruntime.InferenceSession(name + ".onnx", providers=["CPUExecutionProvider"])
     found[name + " onnx"] = session.run(["scores"], stored)[0]
+for name in ("roberta", "gpt2"):
+    given = {key: tf.constant(value) for key, value in np.load(name + ".npz").items()}
+    found[name] = tf.saved_model.load(name).signatures["serve_ids"](**given)["scores"].numpy()
 np.savez("found.npz", **found)
 loaded = [name for name in sys.modules if name.partition(".")[0] in ("keras_pretrained", "keras")]
 assert "keras_pretrained" not in loaded, loaded
@@ -73,7 +78,7 @@ def python(code: str, folder: Path, **environment: str) -> None:
 
 
 def test_artefacts_serve_without_this_library(tmp_path: Path) -> None:
-    """Models on texts and on ids, both endpoints, both backends, and ONNX."""
+    """Models on texts and on ids, both endpoints, both backends, ONNX, and Python's tokenizers."""
     pytest.importorskip("jax")
     texts = ["a b c", "", "kid 你好", "l " * 40]
     model, on_texts = models.reading_classifier(), models.text_classifier()
@@ -85,10 +90,19 @@ def test_artefacts_serve_without_this_library(tmp_path: Path) -> None:
     for name, each in {"tensorflow": model, "texts": on_texts}.items():
         to_saved_model(each, tmp_path / name)
         to_onnx(each, tmp_path / f"{name}.onnx")
+    others = {}
+    gpt2 = models.python_reader("gpt2/openai", GPT2Decoder)
+    for name, encoder in {"roberta": models.python_reader(), "gpt2": gpt2}.items():
+        symbolic = models.texts()
+        each = keras.Model(symbolic, keras.layers.Dense(3, name="scores")(encoder(symbolic)))
+        to_saved_model(each, tmp_path / name)
+        np.savez(tmp_path / f"{name}.npz", **encoder.tokenizer(texts))
+        others[name] = np.asarray(each(np.array(texts, object)))
     python(SERVE, tmp_path, PYTHONPATH="")
     expected = np.asarray(model(inputs))
     found = dict(np.load(tmp_path / "found.npz"))
-    assert len(found) == 8
+    assert len(found) == 10
     for name, values in found.items():
-        np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-5, err_msg=name)
+        wanted = others.get(name, expected)
+        np.testing.assert_allclose(values, wanted, rtol=1e-4, atol=1e-5, err_msg=name)
     assert not (tmp_path / "jax.onnx").exists()

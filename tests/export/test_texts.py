@@ -162,17 +162,18 @@ def test_strings_that_no_text_layer_takes(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class Lower(keras.layers.Layer):
+    supports_jit = False
+
+    def call(self, texts: Any) -> Any:
+        return tf.strings.lower(texts)
+
+    def compute_output_spec(self, texts: Any) -> Any:
+        return keras.KerasTensor(texts.shape, dtype="string")
+
+
 def test_texts_behind_other_layers_are_traced_as_they_are(tmp_path: Path) -> None:
-    @keras.saving.register_keras_serializable(package="tests")
-    class Lower(keras.layers.Layer):
-        supports_jit = False
-
-        def call(self, texts: Any) -> Any:
-            return tf.strings.lower(texts)
-
-        def compute_output_spec(self, texts: Any) -> Any:
-            return keras.KerasTensor(texts.shape, dtype="string")
-
     inputs = models.texts()
     model = keras.Model(inputs, models.reader(name="encoder")(Lower()(inputs)))
     report = to_saved_model(model, tmp_path / "m")
@@ -181,6 +182,42 @@ def test_texts_behind_other_layers_are_traced_as_they_are(tmp_path: Path) -> Non
     np.testing.assert_allclose(found, np.asarray(model(objects(["A B"]))), rtol=0, atol=1e-6)
     with pytest.raises(ExportError, match="takes strings"):
         to_onnx(model, tmp_path / "m.onnx")
+    with pytest.raises(ExportError, match=r"no endpoint 'serve_ids': its strings go through"):
+        to_saved_model(model, tmp_path / "ids", endpoint="serve_ids")
+
+
+def test_a_tokenizer_that_runs_in_python_stays_outside(tmp_path: Path) -> None:
+    """Its texts become ids before the model: the artefact is compared on texts, and takes ids."""
+    inputs = models.texts()
+    encoder = models.python_reader(name="encoder")
+    model = keras.Model(inputs, keras.layers.Dense(3, name="scores")(encoder(inputs)))
+    report = to_saved_model(model, tmp_path / "m", inputs=objects())
+    assert report.detail == (
+        "endpoint 'serve_ids'; 'serving_default' is 'serve_ids'; takes ids: the tokenizer of "
+        "'encoder' runs in Python"
+    )
+    ids, expected = encoder.tokenizer(TEXTS), np.asarray(model(objects()))
+    found = run(report.path, "serve_ids", ids)["scores"]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    with pytest.raises(ExportError, match=r"no endpoint 'serve': the tokenizer of 'encoder' runs"):
+        to_saved_model(model, tmp_path / "texts", endpoint="serve")
+    to_onnx(model, tmp_path / "m.onnx", inputs=objects())
+    session = onnxruntime.InferenceSession(tmp_path / "m.onnx", providers=["CPUExecutionProvider"])
+    np.testing.assert_allclose(session.run(None, ids)[0], expected, rtol=0, atol=1e-5)
+    behind = keras.Model(inputs, encoder(Lower()(inputs)))
+    with pytest.raises(ExportError, match=r"calls back into Python .*tokenizer"):
+        to_saved_model(behind, tmp_path / "behind")
+
+
+def test_functions_of_python_are_not_exported(tmp_path: Path) -> None:
+    def twice(x: Any) -> Any:
+        return tf.ensure_shape(tf.numpy_function(lambda y: 2 * y, [x], tf.float32), (None, 4))
+
+    inputs = keras.Input((4,), name="numbers")
+    model = keras.Model(inputs, keras.layers.Lambda(twice, output_shape=(4,))(inputs))
+    with pytest.raises(ExportError, match=r"Endpoint 'serve' calls back into Python \(PyFunc"):
+        to_saved_model(model, tmp_path / "m")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("inputs", [np.array([1, 2]), [["a"], ["b"]], np.array([], object)])

@@ -95,6 +95,14 @@ def test_padding_and_company_change_nothing(backward: bool) -> None:
         assert not found[row, ~real].any()
 
 
+def test_wrong_ids_say_what_was_expected() -> None:
+    layer = small()
+    with pytest.raises(ValueError, match=f"token_ids from 0 to {WORDS - 1}. Received: 999 to 999"):
+        layer(np.array([[999]]))
+    with pytest.raises(ValueError, match=r"at least one token. Received: .*\(2, 0\)"):
+        layer(np.ones((2, 0), "int32"))
+
+
 def test_the_output_carries_its_mask() -> None:
     layer, given = small(), inputs()
     symbolic = layer.symbolic_inputs()

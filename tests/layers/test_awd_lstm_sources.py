@@ -181,7 +181,10 @@ def test_sources_that_do_not_fit(tmp_path: Path) -> None:
 
 def test_wrong_arguments() -> None:
     for options, message in (
-        ({"pooling": "pooler"}, "pooling='last-max-mean', as ULMFiT does"),
+        (
+            {"pooling": "pooler"},
+            r"original pooler.*Expected one of \[None, 'cls', .*'last-max-mean'",
+        ),
         ({"hidden_layers": "mix"}, r"Those of this network have \[5, 7, 7, 5\]"),
         ({"language_model_logits": True, "pooling": "last"}, "must keep their defaults"),
         ({"bptt": 0}, "`bptt` must be an int from 1 on"),

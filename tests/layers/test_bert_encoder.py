@@ -287,6 +287,23 @@ def test_weights_none_is_the_architecture_alone() -> None:
     assert BertEncoder("bert-l2-h128", weights=None).hidden_size == 128
 
 
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (np.array([[1, -3]]), "takes token_ids from 0 to 22. Received: -3 to 1"),
+        ({"token_ids": np.array([[1, 23]])}, "token_ids from 0 to 22. Received: 1 to 23"),
+        (
+            {"token_ids": np.array([[1]]), "segment_ids": np.array([[2]])},
+            "segment_ids from 0 to 1. Received: 2 to 2",
+        ),
+    ],
+    ids=["below", "above", "segments"],
+)
+def test_ids_that_the_tables_have_no_rows_for(inputs: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_bert()(inputs)
+
+
 def test_a_layer_without_vocabulary_says_so() -> None:
     with pytest.raises(ValueError, match="no vocabulary"):
         _ = make_bert().tokenizer

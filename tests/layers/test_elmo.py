@@ -297,6 +297,15 @@ def test_texts_in_models(tmp_path: Path) -> None:
 
 
 @on_tensorflow
+@on_tensorflow
+def test_texts_without_words() -> None:
+    layer = elmo()
+    nothing = to_numpy(layer(["", ""]))
+    assert nothing.shape == (2, 1, WIDTH)
+    np.testing.assert_array_equal(to_numpy(layer([[], []])), nothing)
+    assert to_numpy(layer([])).shape == (0, 1, WIDTH)
+
+
 def test_a_sentence_is_cut_at_max_length() -> None:
     layer = elmo(max_length=2)
     assert to_numpy(layer(SENTENCES)).shape == (4, 2, WIDTH)
@@ -311,6 +320,10 @@ def test_wrong_inputs() -> None:
             layer(wrong)
     with pytest.raises(ValueError, match=r"Received: character_ids, .*token_ids"):
         layer({**inputs(), "token_ids": np.zeros((2, 3), "int32")})
+    with pytest.raises(
+        ValueError, match=r"takes character_ids from 0 to 261. Received: 262 to 262"
+    ):
+        layer(np.full((1, 2, 50), 262))
     if BACKEND != "tensorflow":
         for texts in (SENTENCES, BATCH, {"words": np.array([["a"]])}):
             with pytest.raises(ValueError, match="backend jax does not have"):
@@ -405,7 +418,8 @@ def test_sources_that_do_not_fit(tmp_path: Path) -> None:
 
 def test_wrong_arguments() -> None:
     for options, message in (
-        ({"pooling": "pooler"}, "pooler"),
+        ({"pooling": "pooler"}, "needs the original pooler"),
+        ({"pooling": "avg"}, r"one of \[None, 'cls', 'mean', 'max', 'mean-max', 'last', 'last-max"),
         ({"mixes": 0}, "int from 1 on"),
         ({"mixes": 2, "hidden_layers": 1}, "need hidden_layers='mix'"),
         ({"mix_dropout": 0.1, "hidden_layers": 1}, "need hidden_layers='mix'"),

@@ -242,7 +242,7 @@ def test_what_cannot_be_frozen_says_what_can() -> None:
         Subclassed(): "has no graph yet",
         keras.Sequential([layers.Dense(2)]): "has no graph yet",
         "inception-v7": "Did you mean",
-        "weights.ckpt": r"ResNetV1_50\(weights=path\)",
+        "weights.ckpt": r"ResNetV1_50\(weights=path, include_top=False\)",
     }.items():
         with pytest.raises(ValueError, match=message):
             FrozenBackbone(source)

@@ -10,6 +10,7 @@ import pytest
 
 from keras_pretrained.layers import GPT2Decoder
 from keras_pretrained.layers.text.sampling import Sampling, highest
+from keras_pretrained.tokenizers import ByteLevelBPETokenizer
 from tests.layers.layer_test import to_numpy
 from tests.layers.test_gpt2 import GOLDENS, make
 
@@ -54,6 +55,29 @@ def test_prompts_of_different_lengths() -> None:
         found = decoder.generate(ids, 6, temperature=0, padding_mask=mask)
         np.testing.assert_array_equal(found[0], expected[0])
         np.testing.assert_array_equal(found[1, 2:], expected[1])
+
+
+def test_prompts_of_every_kind() -> None:
+    import tensorflow as tf
+
+    tokenizer = ByteLevelBPETokenizer.from_folder(GOLDENS / "openai")
+    changes = {"max_positions": 24, "vocabulary_size": tokenizer.vocabulary_size}
+    decoder = make(changes, tokenizer=tokenizer, jit_compile=False)
+
+    def continued(prompts: Any) -> Any:
+        return decoder.generate(prompts, 2, temperature=0)
+
+    texts = ["The dog", "a"]
+    found = continued(texts)
+    assert all(new.startswith(text) for new, text in zip(found, texts, strict=True))
+    for prompts in (np.array(texts), np.array(texts, object), tf.constant(texts), tuple(texts)):
+        assert continued(prompts) == found
+    assert continued(texts[0]) == continued(texts[0].encode()) == found[0]
+    ids = tokenizer(texts, pad_side="left")
+    expected = decoder.generate(
+        ids["token_ids"], 2, temperature=0, padding_mask=ids["padding_mask"]
+    )
+    np.testing.assert_array_equal(continued(ids), expected)
 
 
 def test_stop() -> None:
@@ -173,9 +197,14 @@ def test_tokens_are_drawn_as_often_as_they_are_probable() -> None:
         (PROMPTS, {"stop": 999}, "`stop` must be ids"),
         (PROMPTS, {"padding_mask": np.ones((2, 3))}, "`padding_mask` must have the shape"),
         (PROMPTS, {"padding_mask": np.zeros((2, 4))}, "none in row 0"),
-        (PROMPTS + 100, {}, "Token ids are 0 to 22"),
+        (PROMPTS + 100, {}, "takes token_ids from 0 to 22.*Received: 101 to 109"),
         (PROMPTS[0], {}, r"shape \(batch, length\)"),
         (PROMPTS.astype("float32"), {}, "integer ids"),
+        ([[1, 2, 3], [1]], {}, r"must have one length.*Received: \[\[1, 2, 3\], \[1\]\]"),
+        ([], {}, "at least one text"),
+        ({"token_ids": PROMPTS, "segment_ids": PROMPTS}, {}, "Received: token_ids, segment_ids"),
+        ({"token_ids": PROMPTS}, {"padding_mask": PROMPTS}, "and padding_mask besides"),
+        (PROMPTS, {"seed": -1}, "`seed` must be an int from 0 on"),
         ("a text", {}, "has no vocabulary"),
     ],
     ids=str,

@@ -12,6 +12,7 @@ import pytest
 
 from keras_pretrained import open_checkpoint
 from keras_pretrained.layers import GPT2Decoder
+from keras_pretrained.tokenizers import ByteLevelBPETokenizer
 from tests.layers.layer_test import run_layer_test, to_numpy
 from tests.layers.toys import VOCABULARY, WIDTH, make_encoder
 from tests.parity.recording import Record
@@ -20,6 +21,7 @@ GOLDENS = Path(__file__).parents[1] / "goldens" / "gpt2"
 BACKEND = keras.backend.backend()
 on_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason=f"{BACKEND} has no strings")
 TEXTS = ["The dog", "a text that is longer", "x"]
+LETTERS = {letter: number for number, letter in enumerate("abcde")}
 
 
 def golden() -> dict[str, np.ndarray]:
@@ -170,6 +172,16 @@ def test_a_folder_of_openai_is_whole_without_hugging_face() -> None:
     assert to_numpy(decoder(ids)).shape[:2] == ids["token_ids"].shape
     with pytest.raises(ValueError, match="bert-base"):
         GPT2Decoder("bert-base")
+
+
+def test_a_vocabulary_without_the_original_s_special_tokens(tmp_path: Path) -> None:
+    folder = make(tokenizer=ByteLevelBPETokenizer(LETTERS, [], special=None)).save_weights_as(
+        tmp_path / "letters"
+    )
+    with pytest.raises(ValueError, match=r"no <\|endoftext\|>, .*`tokenizer=ByteLevelBPETokeniz"):
+        GPT2Decoder(folder)
+    tokenizer = ByteLevelBPETokenizer.from_folder(folder, special=None)
+    assert GPT2Decoder(folder, tokenizer=tokenizer).tokenizer is tokenizer
 
 
 @on_tensorflow

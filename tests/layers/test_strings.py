@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -297,6 +298,25 @@ def test_wrong_compilation() -> None:
 def test_a_layer_without_vocabulary_says_so_when_the_model_is_made() -> None:
     with pytest.raises(ValueError, match="has no vocabulary"):
         make_bert()(texts_input())
+
+
+@on_tensorflow
+def test_a_clone_keeps_the_vocabulary() -> None:
+    model = keras.Model(symbolic := texts_input(), bert(pooling="mean")(symbolic))
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    expected = model.predict(objects(), verbose=0)
+    np.testing.assert_array_equal(clone.predict(objects(), verbose=0), expected)
+    copy = keras.Model.from_config(json.loads(json.dumps(model.get_config())))
+    with pytest.raises(ValueError, match=r"from a configuration, .*load_model.*clone_function="):
+        copy(objects())
+
+
+@on_tensorflow
+def test_no_texts_are_an_empty_batch() -> None:
+    encoder = bert(pooling="mean")
+    for nothing in ([], ([], []), np.array([], object)):
+        assert encoder(nothing).shape == (0, encoder.hidden_size)
 
 
 @on_tensorflow

@@ -293,7 +293,7 @@ def test_random_vectors_of_a_published_size() -> None:
             {"source": GLOVE, "out_of_vocabulary": "none"},
             r"one of 'zero', 'mean', 'random'",
         ),
-        ({"source": GLOVE, "pooling": "pooler"}, "use pooling='mean'"),
+        ({"source": GLOVE, "pooling": "pooler"}, "needs the original pooler"),
         ({"source": GLOVE, "pooling": "sum"}, r"`pooling` must be one of"),
         ({"source": GLOVE, "max_words": 0}, "at least one.*Received: max_words=0"),
         ({"source": GLOVE, "max_words": 5, "vocabulary": ["a"]}, "and a vocabulary"),
@@ -324,3 +324,7 @@ def test_wrong_ids_say_what_was_expected() -> None:
         layer(np.ones((2, 3), "float32"))
     with pytest.raises(ValueError, match="segment_ids"):
         layer({"token_ids": IDS, "segment_ids": IDS})
+    with pytest.raises(ValueError, match=r"takes token_ids from 0 to \d+\. Received: -1 to -1"):
+        layer(np.full((1, 2), -1))
+    with pytest.raises(TypeError, match=r"takes a list of words. Received: the str 'the'"):
+        layer.vectors("the")

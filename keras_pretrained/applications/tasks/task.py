@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
-from keras_pretrained.finetune import LinearWarmup, Plan
+from keras_pretrained.finetune import LinearWarmup, Plan, StageRates
 from keras_pretrained.finetune.backbones import backbone
 from keras_pretrained.layers.depth import Depth
 
@@ -76,12 +76,13 @@ class Task(keras.Model):
         """As `keras.Model.compile`, with the task's own loss and metrics, and AdamW.
 
         Args:
-            optimizer: `"auto"` for AdamW with a constant rate.
+            optimizer: `"auto"` for AdamW with a constant rate, which does not decay biases and
+                normalisations.
             loss, metrics: `"auto"` for the task's own.
             kwargs: of `keras.Model.compile`.
         """
         if optimizer == "auto":
-            optimizer = keras.optimizers.AdamW(self.learning_rate, weight_decay=0.01)
+            optimizer = _adamw(self.learning_rate)
         if loss == "auto":
             loss = self.default_loss()
         if metrics == "auto":
@@ -251,7 +252,7 @@ class Task(keras.Model):
         elif steps and epochs:
             total = steps * epochs
             rate = LinearWarmup(self.learning_rate, total, min(max(total // 10, 1), total - 1))
-            optimizer = keras.optimizers.AdamW(rate, weight_decay=0.01)
+            optimizer = _adamw(rate)
         self.compile(optimizer)
         self._is_own_compile = True
 
@@ -285,6 +286,11 @@ class Task(keras.Model):
     def chosen(self, x: Any, rows: np.ndarray) -> Any:
         """Some examples of the material."""
         return _chosen(x, rows)
+
+
+def _adamw(rate: Any) -> StageRates:
+    """As BERT's authors train: biases and normalisations are not decayed."""
+    return StageRates(keras.optimizers.AdamW(rate, weight_decay=0.01))
 
 
 def batch_rows(count: int, batch_size: int) -> int:

@@ -42,7 +42,7 @@ class TextClassifier(Classifier, TextTask):
         name: of the model.
         options: of the encoder: `trainable_from`, `max_length`, `weights`, ...
 
-    Material: `fit(texts, labels)` with lists of str; `fit(pairs, labels)` with a list of tuples, or
+    Material: `fit(texts, labels)` with lists of str; `fit(pairs, labels)` with a list of pairs, or
     a tuple of two lists; labels are names or numbers, for `multi_label` a list of them a text.
     `predict(texts)` returns labels, `predict_proba(texts)` the outputs (texts, classes).
 

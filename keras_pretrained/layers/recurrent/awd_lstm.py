@@ -298,6 +298,15 @@ class AWDLSTMEncoder(Generating, RecurrentEncoder):
         states = [tensor(width) for width in made.widths]
         return {"hidden_states": states, "logits": tensor(made.vocabulary_size)}
 
+    def _checked_ids(self, token_ids: Any) -> Any:
+        ids = super()._checked_ids(token_ids)
+        if ids.shape[1] == 0:
+            raise ValueError(
+                f"Layer {self.name!r} takes texts of at least one token. "
+                f"Received: token_ids of shape {tuple(ids.shape)}"
+            )
+        return ids
+
     @property
     def hidden_size(self) -> int:
         return self.architecture.embedding_size
@@ -418,7 +427,7 @@ class AWDLSTMEncoder(Generating, RecurrentEncoder):
             "state_rows": self.state_rows,
             "dropout_multiplier": self.dropout_multiplier,
             "max_length": self.max_length,
-            "tokenizer": self._tokenizer_config,
+            "tokenizer": self.tokenizer_config,
         }
 
 

@@ -15,8 +15,6 @@ def check_outputs(
     hidden_layers: HiddenLayers,
 ) -> None:
     """Raises ValueError when the network has no such output."""
-    if pooling == "pooler":
-        raise ValueError("An AWD-LSTM has no pooler. Use pooling='last-max-mean', as ULMFiT does.")
     if hidden_layers == "mix" and len(set(architecture.widths)) > 1:
         raise ValueError(
             "hidden_layers='mix' needs hidden states of one width. Those of this network have "

@@ -135,8 +135,6 @@ class ElmoEmbedding(RecurrentEncoder):
             "l2": mix_l2,
         }
         self.configure_outputs(made.num_layers, pooling, hidden_layers)
-        if pooling == "pooler":
-            raise ValueError("ELMo has no pooler. Use pooling='mean', 'max' or 'last'.")
         self._check_mixes(mixes)
         self.num_mixes = mixes
         self.mixes = [] if self.mix is None else [self.mix]
@@ -429,7 +427,7 @@ class ElmoEmbedding(RecurrentEncoder):
             "state_rows": self.state_rows,
             "distinct_words": self.distinct_words,
             "max_length": self.max_length,
-            "tokenizer": self._tokenizer_config,
+            "tokenizer": self.tokenizer_config,
         }
 
 

@@ -38,7 +38,10 @@ def with_word_tensors(inputs: Any, layer_name: str) -> Any:
 
     read = read_texts(inputs, is_split=True)
     rows = tf.RaggedTensor.from_row_splits(read.strings, read.row_splits, validate=False)
-    return {WORDS: rows.to_tensor(""), LENGTHS: tf.cast(rows.row_lengths(), tf.int32)}
+    # As the tokenizer of sentences does: a place, also where no text has a word.
+    width = tf.maximum(tf.cast(rows.bounding_shape(axis=1), tf.int32), 1)
+    words = rows.to_tensor("", shape=tf.stack([-1, width]))
+    return {WORDS: words, LENGTHS: tf.cast(rows.row_lengths(), tf.int32)}
 
 
 def checked_words(inputs: Any, layer_name: str) -> tuple[Any, ...]:
@@ -76,12 +79,12 @@ def checked_words(inputs: Any, layer_name: str) -> tuple[Any, ...]:
 
 
 def _is_list_of_words(inputs: Any) -> bool:
-    return (
-        isinstance(inputs, list)
-        and bool(inputs)
-        and all(isinstance(row, list | tuple | np.ndarray) for row in inputs)
-        and any(isinstance(word, str | bytes) for row in inputs for word in row)
-    )
+    if not isinstance(inputs, list) or not inputs:
+        return False
+    if not all(isinstance(row, list | tuple | np.ndarray) for row in inputs):
+        return False
+    words = [word for row in inputs for word in row]
+    return not words or any(isinstance(word, str | bytes) for word in words)
 
 
 def _as_tensors(inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -300,3 +300,8 @@ def byte_level_tokenizer(
         return ByteLevelBPETokenizer.from_folder(folder, special=special, max_length=max_length)
     except FileNotFoundError:
         return None
+    except ValueError as error:
+        raise ValueError(
+            f"{error} A layer takes a tokenizer of another kind in place of its source's: "
+            f"`tokenizer=ByteLevelBPETokenizer.from_folder({str(folder)!r}, special=...)`."
+        ) from error

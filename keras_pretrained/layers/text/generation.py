@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_pretrained.layers.text.ids import check_range
 from keras_pretrained.layers.text.sampling import Sampling
+from keras_pretrained.layers.text.strings import holds_python_strings, holds_strings
+from keras_pretrained.tokenizers.inputs import read_texts
 
 Cache = list[tuple[Any, ...]]
 """Keys and values of each block, (batch, heads, all positions, head size)."""
@@ -24,11 +27,13 @@ class Prompts:
     Attributes:
         token_ids, mask: (batch, length), int32.
         texts: whether they were texts.
+        is_single: whether it was one text instead of a batch.
     """
 
     token_ids: np.ndarray
     mask: np.ndarray
-    texts: bool
+    texts: bool = False
+    is_single: bool = False
 
     @property
     def lengths(self) -> np.ndarray:
@@ -43,6 +48,8 @@ class Generating:
     has_tokenizer: bool
     variables: Any
     name: Any
+    input_names: Any
+    id_counts: Any
 
     def first_step(self, token_ids: Any, padding_mask: Any, room: int) -> tuple[Any, Cache]:
         """Runs the prompts.
@@ -87,7 +94,8 @@ class Generating:
         """Continues texts or rows of ids.
 
         Args:
-            prompts: one text, a list of texts, or ids (batch, length).
+            prompts: one text, a list, array or tensor of texts, ids (batch, length), or what the
+                tokenizer makes: a dictionary of `token_ids` and `padding_mask`.
             max_new_tokens: how many tokens to add at most. One program is compiled for each
                 number, size of batch and bucket of prompt lengths (16, 32, 64, ...), by XLA unless
                 the layer was made with `jit_compile=False`.
@@ -110,6 +118,7 @@ class Generating:
         """
         sampling = Sampling(temperature, top_k, top_p)
         given = self._prompts(prompts, padding_mask)
+        _check_seed(seed)
         count = self._checked_count(given, max_new_tokens)
         stops = self._stops(stop)
         uniform = np.random.default_rng(seed).random((count, len(given.mask)), dtype="float32")
@@ -123,44 +132,40 @@ class Generating:
             self.tokenizer.decode([*ids[real == 1].tolist(), *_until(new, stops)])
             for ids, real, new in zip(given.token_ids, given.mask, made, strict=True)
         ]
-        return texts[0] if isinstance(prompts, str) else texts
+        return texts[0] if given.is_single else texts
 
     # --- arguments --------------------------------------------------------------------------
 
     def _prompts(self, prompts: Any, padding_mask: Any) -> Prompts:
-        texts = isinstance(prompts, str) or (
-            isinstance(prompts, list | tuple) and bool(prompts) and isinstance(prompts[0], str)
-        )
-        if texts:
-            batch = [prompts] if isinstance(prompts, str) else list(prompts)
-            ids = self.tokenizer(batch, pad_side="left", pad_to="longest")
-            token_ids, mask = ids["token_ids"], ids["padding_mask"]
+        if isinstance(prompts, Mapping):
+            prompts, padding_mask = self._of_dictionary(prompts, padding_mask)
+        if holds_strings(prompts) or holds_python_strings(prompts):
+            found = self._of_texts(prompts)
         else:
-            token_ids = np.asarray(keras.ops.convert_to_numpy(prompts))
-            mask = np.ones_like(token_ids)
-            if padding_mask is not None:
-                mask = np.asarray(keras.ops.convert_to_numpy(padding_mask)).astype("int32")
-            if token_ids.ndim != 2 or token_ids.dtype.kind not in "iu" or 0 in token_ids.shape:
-                raise ValueError(
-                    "`prompts` must be texts or integer ids of shape (batch, length). Received: "
-                    f"{token_ids.dtype} of shape {token_ids.shape}"
-                )
-            if mask.shape != token_ids.shape:
-                raise ValueError(
-                    f"`padding_mask` must have the shape of the ids, {token_ids.shape}. "
-                    f"Received: {mask.shape}"
-                )
-            token_ids, mask = _left_padded(token_ids, mask)
-        if not mask.any(axis=1).all():
-            row = int(np.argmin(mask.any(axis=1)))
+            found = _of_ids(prompts, padding_mask)
+        if not found.mask.any(axis=1).all():
+            row = int(np.argmin(found.mask.any(axis=1)))
             raise ValueError(f"A prompt must have at least one token. Received: none in row {row}.")
-        size = self.architecture.vocabulary_size
-        if token_ids.min() < 0 or token_ids.max() >= size:
+        check_range(found.token_ids, self.id_counts, self.name)
+        return found
+
+    def _of_dictionary(self, prompts: Mapping[str, Any], padding_mask: Any) -> tuple[Any, Any]:
+        if not {"token_ids"} <= set(prompts) <= set(self.input_names) or padding_mask is not None:
+            besides = "" if padding_mask is None else ", and padding_mask besides"
             raise ValueError(
-                f"Token ids are 0 to {size - 1} here. "
-                f"Received: {token_ids.min()} to {token_ids.max()}"
+                "A dictionary of `prompts` holds token_ids and perhaps their padding_mask. "
+                f"Received: {', '.join(map(str, prompts))}{besides}"
             )
-        return Prompts(token_ids.astype("int32"), mask.astype("int32"), texts)
+        return prompts["token_ids"], prompts.get("padding_mask")
+
+    def _of_texts(self, prompts: Any) -> Prompts:
+        # Nothing continues a pair of texts.
+        batch = list(prompts) if isinstance(prompts, tuple) else prompts
+        read = read_texts(batch, is_split=False, name="prompts")
+        if read.count() == 0:
+            raise ValueError("`prompts` must hold at least one text. Received: none.")
+        ids = self.tokenizer(read.strings, pad_side="left", pad_to="longest")
+        return Prompts(ids["token_ids"], ids["padding_mask"], True, read.is_single)
 
     def _checked_count(self, prompts: Prompts, count: int) -> int:
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
@@ -268,6 +273,31 @@ def _continue(
 # --- rows ------------------------------------------------------------------------------------
 
 
+def _of_ids(prompts: Any, padding_mask: Any) -> Prompts:
+    try:
+        token_ids = np.asarray(keras.ops.convert_to_numpy(prompts))
+    except ValueError as error:
+        raise ValueError(
+            "Rows of ids must have one length: `prompts` of shape (batch, length), with a "
+            f"`padding_mask` where rows are filled up. Received: {prompts!r:.60}"
+        ) from error
+    if token_ids.ndim != 2 or token_ids.dtype.kind not in "iu" or 0 in token_ids.shape:
+        raise ValueError(
+            "`prompts` must be texts or integer ids of shape (batch, length). Received: "
+            f"{token_ids.dtype} of shape {token_ids.shape}"
+        )
+    mask = np.ones_like(token_ids)
+    if padding_mask is not None:
+        mask = np.asarray(keras.ops.convert_to_numpy(padding_mask))
+    if mask.shape != token_ids.shape:
+        raise ValueError(
+            f"`padding_mask` must have the shape of the ids, {token_ids.shape}. "
+            f"Received: {mask.shape}"
+        )
+    token_ids, mask = _left_padded(token_ids, mask)
+    return Prompts(token_ids.astype("int32"), mask.astype("int32"))
+
+
 def _left_padded(token_ids: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The same rows with their real tokens, in order, at the right end."""
     order = np.argsort(mask != 0, axis=1, kind="stable")
@@ -282,6 +312,11 @@ def _padded(prompts: Prompts) -> tuple[np.ndarray, np.ndarray]:
         bucket *= 2
     padding = [(0, 0), (bucket - length, 0)]
     return np.pad(prompts.token_ids, padding), np.pad(prompts.mask, padding)
+
+
+def _check_seed(seed: Any) -> None:
+    if seed is not None and (not isinstance(seed, int | np.integer) or seed < 0):
+        raise ValueError(f"`seed` must be an int from 0 on, or None. Received: {seed!r}")
 
 
 def _used(made: np.ndarray, stops: np.ndarray) -> int:

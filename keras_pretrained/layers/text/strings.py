@@ -26,7 +26,7 @@ def with_string_tensors(inputs: Any, layer_name: str, words: bool = False) -> An
         ValueError: strings on a backend that has none.
         TypeError: strings among other things; the message names the element.
     """
-    if not _holds_python_strings(inputs):
+    if not holds_python_strings(inputs):
         return inputs
     check_backend(layer_name)
     if isinstance(inputs, tuple):
@@ -34,6 +34,11 @@ def with_string_tensors(inputs: Any, layer_name: str, words: bool = False) -> An
     if words and _is_nested(inputs):
         return _padded_words(inputs)
     return read_texts(inputs, is_split=False).strings
+
+
+def holds_python_strings(inputs: Any) -> bool:
+    """Whether inputs are Python's or NumPy's strings, or a list of none."""
+    return _contains_strings(inputs) or _is_empty(inputs)
 
 
 def check_backend(layer_name: str) -> None:
@@ -124,9 +129,15 @@ def _padded_words(inputs: Any) -> Any:
     return ragged.to_tensor("", shape=tf.stack([-1, tf.cast(width, tf.int32)]))
 
 
-def _holds_python_strings(inputs: Any) -> bool:
+def _contains_strings(inputs: Any) -> bool:
     if isinstance(inputs, np.ndarray):
         return inputs.dtype.kind in "USO"
     if isinstance(inputs, tuple | list):
-        return any(_holds_python_strings(each) for each in inputs)
+        return any(_contains_strings(each) for each in inputs)
     return isinstance(inputs, str | bytes)
+
+
+def _is_empty(inputs: Any) -> bool:
+    if isinstance(inputs, tuple):
+        return bool(inputs) and all(_is_empty(each) for each in inputs)
+    return isinstance(inputs, list) and all(_is_empty(each) for each in inputs)

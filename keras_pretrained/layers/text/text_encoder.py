@@ -21,6 +21,7 @@ from keras_pretrained.layers.blocks.tensorflow import (
 )
 from keras_pretrained.layers.call_stack import calling_model
 from keras_pretrained.layers.depth import StageCall, State
+from keras_pretrained.layers.text.ids import check_range
 from keras_pretrained.layers.text.strings import (
     checked_strings,
     holds_strings,
@@ -51,6 +52,7 @@ class TextEncoder(PretrainedLayer):
 
     tokenizer_class: ClassVar[type[Tokenizer]]
     takes_words: ClassVar[bool] = False
+    architecture: Any
 
     def __init__(self, *, jit_compile: bool | str = "auto", **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -64,10 +66,19 @@ class TextEncoder(PretrainedLayer):
         return {**super().get_config(), "jit_compile": self.jit_compile}
 
     def configure_outputs(
-        self, num_layers: int, pooling: str | None, hidden_layers: HiddenLayers
+        self,
+        num_layers: int,
+        pooling: str | None,
+        hidden_layers: HiddenLayers,
+        has_pooler: bool = False,
     ) -> None:
         """Checks and keeps what the layer returns; `num_layers` blocks follow the embeddings."""
-        allowed = [None, "pooler", *POOLING]
+        allowed = [None, *(["pooler"] if has_pooler else []), *POOLING]
+        if pooling == "pooler" and not has_pooler:
+            raise ValueError(
+                "pooling='pooler' needs the original pooler, which this network does not have. "
+                f"Expected one of {allowed}."
+            )
         if pooling not in allowed:
             raise ValueError(f"`pooling` must be one of {allowed}. Received: {pooling!r}")
         self.pooling = pooling
@@ -105,6 +116,7 @@ class TextEncoder(PretrainedLayer):
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Runs the layer on texts or ids; the texts may be plain Python strings."""
         tensors = with_string_tensors(inputs, self.name, self.takes_words)
+        check_range(tensors, self.id_counts, self.name)
         return super().__call__(tensors, *args, **kwargs)
 
     def call(self, inputs: Any, training: bool | None = None, features: bool = False) -> Any:
@@ -199,6 +211,11 @@ class TextEncoder(PretrainedLayer):
     def input_names(self) -> tuple[str, ...]:
         """What the layer takes, `token_ids` first."""
         return ("token_ids", "segment_ids", "padding_mask")
+
+    @property
+    def id_counts(self) -> dict[str, int]:
+        """Input of ids -> how many ids there are of it; what stands for a single input first."""
+        return {self.input_names[0]: self.architecture.vocabulary_size}
 
     @property
     def optional_inputs(self) -> tuple[str, ...]:
@@ -326,7 +343,7 @@ class TextEncoder(PretrainedLayer):
     def _checked_texts(self, inputs: Any) -> int | None:
         """The batch size of string placeholders."""
         sides = self.texts_of(inputs)
-        if self._tokenizer_config is None:
+        if self._tokenizer is None and self._assets_config is None:
             _ = self.tokenizer  # Says that there is none. From a configuration it comes later.
         turn_whole_step_compilation_off(sides)
         return sides[0].shape[0]
@@ -363,22 +380,36 @@ class TextEncoder(PretrainedLayer):
     def tokenizer(self) -> Tokenizer:
         """Texts -> the layer's inputs, with the checkpoint's own vocabulary."""
         if self._tokenizer is None:
+            why = "from an architecture or from weights without one"
+            if self._assets_config is not None:
+                why = (
+                    "from a configuration, which does not hold it; `keras.models.load_model` reads "
+                    "it from a `.keras` file, and `keras.models.clone_model(model, "
+                    "clone_function=lambda layer: layer)` keeps the layers of a nested model"
+                )
             raise ValueError(
-                f"Layer {self.name!r} has no vocabulary: it was made from an architecture or from "
-                "weights without one. Pass token ids, or give the layer a tokenizer with "
-                f"`tokenizer={self.tokenizer_class.__name__}(...)`."
+                f"Layer {self.name!r} has no vocabulary: it was made {why}. Pass token ids, or "
+                f"give the layer a tokenizer with `tokenizer={self.tokenizer_class.__name__}(...)`."
             )
         return self._tokenizer
+
+    @property
+    def tokenizer_config(self) -> dict[str, Any] | None:
+        """The tokenizer's part of the configuration; a copy made in this process shares it."""
+        if self._tokenizer is not None:
+            return TokenizerConfig(self._tokenizer)
+        return self._assets_config
 
     def configure_tokenizer(self, tokenizer: Tokenizer | Mapping[str, Any] | None) -> None:
         """Keeps a tokenizer; from a configuration it is filled by `load_assets` later."""
         self._tokenizer: Tokenizer | None = None
-        self._tokenizer_config: dict[str, Any] | None = None
-        if isinstance(tokenizer, Mapping):
-            self._tokenizer_config = dict(tokenizer)
-        elif tokenizer is not None:
+        self._assets_config: dict[str, Any] | None = None
+        if isinstance(tokenizer, TokenizerConfig):
+            self._tokenizer = tokenizer.tokenizer
+        elif isinstance(tokenizer, Mapping):
+            self._assets_config = dict(tokenizer)
+        else:
             self._tokenizer = tokenizer
-            self._tokenizer_config = tokenizer.get_config()
 
     def empty_tokenizer(self, config: Mapping[str, Any]) -> Tokenizer:
         """The tokenizer of a configuration, whose vocabulary comes later."""
@@ -392,10 +423,29 @@ class TextEncoder(PretrainedLayer):
 
     def load_assets(self, folder: str) -> None:
         """Reads the vocabulary; Keras calls this after the layer was made from its config."""
-        if self._tokenizer_config is not None and Path(folder).is_dir():
-            tokenizer = self.empty_tokenizer(self._tokenizer_config)
+        config = self.tokenizer_config
+        if config is not None and Path(folder).is_dir():
+            tokenizer = self.empty_tokenizer(config)
             tokenizer.load_assets(folder)
             self._tokenizer = tokenizer
+
+
+class TokenizerConfig(dict[str, Any]):
+    """A tokenizer's configuration that still holds the tokenizer itself.
+
+    `keras.models.clone_model` makes layers from configurations, and no assets follow. In a file
+    this is a plain dictionary.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        super().__init__(tokenizer.get_config())
+        self.tokenizer = tokenizer
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> TokenizerConfig:
+        return TokenizerConfig(self.tokenizer)
+
+    def __reduce__(self) -> Any:
+        return dict, (dict(self),)
 
 
 def _positions(hidden_layers: HiddenLayers, num_layers: int) -> list[int]:

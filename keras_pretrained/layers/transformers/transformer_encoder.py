@@ -133,7 +133,7 @@ class TransformerEncoder(TextEncoder):
         self.architecture = made
         self.preset = found.preset if found.preset is not None else preset
         self.max_length = self._checked_length(max_length)
-        self.configure_outputs(self.architecture.num_layers, pooling, hidden_layers)
+        self.configure_outputs(made.num_layers, pooling, hidden_layers, made.pooler)
         self.configure_tokenizer(tokenizer or self.source_tokenizer(found, lowercase))
         self._create_layers()
         self.declare(self._stages(), trainable_from)
@@ -214,11 +214,6 @@ class TransformerEncoder(TextEncoder):
                 kernel_initializer=self.new_initializer(),
                 dtype=self.dtype_policy,
                 name="pooler",
-            )
-        elif self.pooling == "pooler":
-            raise ValueError(
-                "pooling='pooler' needs the original pooler, which this checkpoint does not hold. "
-                "Use 'cls' for the first token's vector, or 'mean'."
             )
 
     def _stages(self) -> list[Stage]:
@@ -306,6 +301,12 @@ class TransformerEncoder(TextEncoder):
         return names if self.architecture.num_segments > 1 else (names[0], names[2])
 
     @property
+    def id_counts(self) -> dict[str, int]:
+        made = self.architecture
+        segments = {"segment_ids": made.num_segments} if made.num_segments > 1 else {}
+        return {**super().id_counts, **segments}
+
+    @property
     def optional_inputs(self) -> tuple[str, ...]:
         return (TEXT_STARTS,)
 
@@ -336,5 +337,5 @@ class TransformerEncoder(TextEncoder):
             "pooling": self.pooling,
             "hidden_layers": self.hidden_layers,
             "max_length": self.max_length,
-            "tokenizer": self._tokenizer_config,
+            "tokenizer": self.tokenizer_config,
         }

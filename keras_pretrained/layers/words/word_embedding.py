@@ -139,8 +139,6 @@ class WordEmbedding(WordLookups, TextEncoder):
         super().__init__(jit_compile=jit_compile, **kwargs)
         _check_choices(source, vocabulary, max_words, out_of_vocabulary, architecture)
         self.out_of_vocabulary = out_of_vocabulary
-        if pooling == "pooler":
-            raise ValueError("Word vectors have no pooler: use pooling='mean'.")
         self.configure_outputs(0, pooling, -1)
         report = None
         if source is not None:
@@ -291,7 +289,7 @@ class WordEmbedding(WordLookups, TextEncoder):
             "trainable_from": self.trainable_from,
             "pooling": self.pooling,
             "out_of_vocabulary": self.out_of_vocabulary,
-            "tokenizer": self._tokenizer_config,
+            "tokenizer": self.tokenizer_config,
         }
 
 

@@ -43,6 +43,8 @@ class WordLookups:
         Returns:
             float32 (words, width).
         """
+        if isinstance(words, str):
+            raise TypeError(f"`vectors` takes a list of words. Received: the str {words!r}")
         asked = [word.lower() for word in words] if self.tokenizer.lowercase else [*words]
         ids = np.array([self.tokenizer.token_to_id(word) for word in asked], np.int64)
         rows = np.array(self.table()[ids])

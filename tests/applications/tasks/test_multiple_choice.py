@@ -140,7 +140,7 @@ def test_without_compile_it_trains_at_a_depth() -> None:
     model.trainable_from = None
     before = model.backbone.get_weights()
     model.fit(QUESTIONS, ANSWERS, verbose=0)
-    assert isinstance(model.optimizer._learning_rate, finetune.LinearWarmup)
+    assert isinstance(model.optimizer.inner_optimizer._learning_rate, finetune.LinearWarmup)
     for old, new in zip(before, model.backbone.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 

@@ -140,13 +140,26 @@ def test_without_compile_a_fit_has_a_schedule_of_its_own() -> None:
     classifier = make()
     for _ in range(2):
         classifier.fit(TEXTS, LABELS, batch_size=2, epochs=2, verbose=0)
-        schedule = classifier.optimizer._learning_rate
+        schedule = classifier.optimizer.inner_optimizer._learning_rate
         assert isinstance(schedule, finetune.LinearWarmup)
         assert (schedule.total_steps, int(classifier.optimizer.iterations)) == (4, 4)
     classifier.compile("sgd", jit_compile=False)
     optimizer = classifier.optimizer
     classifier.fit(TEXTS, LABELS, verbose=0)
     assert classifier.optimizer is optimizer
+
+
+def test_biases_and_normalisations_are_not_decayed() -> None:
+    classifier = make()
+    classifier.compile()
+    classifier.optimizer.build(classifier.trainable_variables)
+    before = [keras.ops.convert_to_numpy(v) + 1 for v in classifier.trainable_variables]
+    for variable, value in zip(classifier.trainable_variables, before, strict=True):
+        variable.assign(value)
+    classifier.optimizer.apply([keras.ops.zeros_like(v) for v in classifier.trainable_variables])
+    for variable, value in zip(classifier.trainable_variables, before, strict=True):
+        moved = not np.array_equal(keras.ops.convert_to_numpy(variable), value)
+        assert moved == (len(variable.shape) > 1), variable.path
 
 
 def test_a_plan_sets_depth_rates_and_callbacks() -> None:
@@ -191,7 +204,7 @@ def test_a_reloaded_task_begins_a_new_schedule(tmp_path: Path) -> None:
     again = keras.models.load_model(tmp_path / "task.keras")
     assert int(again.optimizer.iterations) == 1
     again.fit(TEXTS, LABELS, batch_size=1, verbose=0)
-    assert again.optimizer._learning_rate.total_steps == 4
+    assert again.optimizer.inner_optimizer._learning_rate.total_steps == 4
 
 
 @on_tensorflow
