@@ -5,9 +5,11 @@ features of what is frozen; batches that are work and not padding, and those of 
 """
 
 from keras_pretrained.finetune.cut import suffix
+from keras_pretrained.finetune.depth_check import check
 from keras_pretrained.finetune.feature_batches import CachedFeatures
 from keras_pretrained.finetune.feature_cache import cache_features
 from keras_pretrained.finetune.lengths import LengthBuckets, bucket_by_length
+from keras_pretrained.finetune.next_token_loss import NextTokenLoss
 from keras_pretrained.finetune.packing import PackedTexts, pack
 from keras_pretrained.finetune.planning import Plan, plan
 from keras_pretrained.finetune.rates import StageRates, discriminative
@@ -24,6 +26,7 @@ __all__ = [
     "GradualUnfreezing",
     "LengthBuckets",
     "LinearWarmup",
+    "NextTokenLoss",
     "PackedTexts",
     "Plan",
     "SlantedTriangular",
@@ -32,6 +35,7 @@ __all__ = [
     "Trial",
     "bucket_by_length",
     "cache_features",
+    "check",
     "discriminative",
     "pack",
     "plan",

@@ -9,6 +9,7 @@ import keras
 
 from keras_pretrained.finetune.backbones import backbone
 from keras_pretrained.layers.base import PretrainedLayer
+from keras_pretrained.layers.blocks.recurrent_states import RecurrentStates
 from keras_pretrained.layers.model_stages import graph_nodes
 from keras_pretrained.layers.split import StageSlice
 from keras_pretrained.layers.text.strings import holds_strings, with_string_tensors
@@ -76,6 +77,7 @@ class Cut:
         _check_upstream(self.upstream, held)
         names = {id(tensor): _name(tensor) for tensor in model.inputs}
         self.model_inputs = {names[id(tensor)]: tensor for tensor in bypass}
+        self._check_states()
         self.takes_texts = holds_strings(self._node.input_tensors)
         self._check_texts()
         if not self._is_whole():
@@ -182,7 +184,26 @@ class Cut:
                 return {_name(tensor): inputs[key] for key, tensor in structure.items()}
             return {name: inputs[name] for name in names}
         flat = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+        if len(flat) != len(names):
+            raise ValueError(
+                f"Expected {len(names)} inputs for model {self._model.name!r}: "
+                f"{', '.join(names)}. Received: {len(flat)}"
+            )
         return dict(zip(names, flat, strict=True))
+
+    def _check_states(self) -> None:
+        """Raises ValueError where features depend on the batches before."""
+        kept: Any = getattr(self.backbone, "states", None)
+        names = set(kept.sizes) if isinstance(kept, RecurrentStates) else set()
+        parts = [part for layer in self.frozen_layers() for part in layer._flatten_layers()]
+        found = [part for part in parts if part.name in names or getattr(part, "stateful", False)]
+        if found:
+            raise ValueError(
+                f"Layer {found[0].name!r} is frozen and keeps its states between batches, so that "
+                "features differ from epoch to epoch. Cached features would stay the same. Use a "
+                f"network with stateful=False, or set the `trainable_from` of "
+                f"{self.backbone.name!r} so that this layer trains."
+            )
 
     def _check_texts(self) -> None:
         inputs = {id(tensor) for tensor in self._model.inputs}

@@ -33,8 +33,15 @@ class Example:
     inputs: Any
     targets: Mapping[str, np.ndarray]
 
+    def counted(self) -> np.ndarray:
+        """(rows,) bool, which rows are examples: those of weight 0 fill a batch up."""
+        rows = _rows(self.inputs)
+        weights = [array for name, array in self.targets.items() if name.startswith("weight")]
+        return (weights[0].reshape(rows, -1) != 0).any(axis=1) if weights else np.ones(rows, bool)
+
     def hashes(self) -> np.ndarray:
         """(rows, 2) of 64 bits each: the same for equal rows, in whatever batch they are."""
+        check_counts(_rows(self.inputs), inputs=self.inputs, **self.targets)
         leaves = [numpy_of(leaf) for leaf in keras.tree.flatten(self.inputs)]
         leaves += [array for _, array in sorted(self.targets.items())]
         kinds = "".join(f"{leaf.dtype} {leaf.shape[1:]};" for leaf in leaves).encode()
@@ -55,12 +62,18 @@ class Batches:
         batch_size: of arrays.
 
     Raises:
-        ValueError: a data set that has no end, or that can be iterated once only.
+        ValueError: a data set that has no end, or that can be iterated once only; inputs, targets
+            and weights of different numbers of rows.
     """
 
     def __init__(self, dataset: Any, batch_size: int | None = None) -> None:
+        check_size("batch_size", batch_size)
         if isinstance(dataset, Mapping | np.ndarray):
             dataset = (dataset,)
+        if isinstance(dataset, tuple):
+            dataset = tuple(map(from_lists, dataset))
+            inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(dataset)
+            check_counts(_rows(inputs), inputs=inputs, targets=targets, sample_weight=weights)
         self._dataset = dataset
         self._batch_size = batch_size or DEFAULT_BATCH_SIZE
         self.layout = Layout(None, None)
@@ -83,6 +96,11 @@ class Batches:
             arrays = _flat(targets, "target") | _flat(weights, "weight")
             yield Example(inputs, arrays)
 
+    def on_epoch_end(self) -> None:
+        """Lets a PyDataset make its next epoch, as `fit` does."""
+        if isinstance(self._dataset, keras.utils.PyDataset):
+            self._dataset.on_epoch_end()
+
     def _batches(self) -> Iterator[Any]:
         data = self._dataset
         if isinstance(data, keras.utils.PyDataset):
@@ -96,6 +114,46 @@ class Batches:
             yield from data
 
 
+def from_lists(structure: Any) -> Any:
+    """The same, with an array in place of each list of numbers or texts, which is no structure.
+
+    A list of such lists is one array as well; a tuple of them is a structure.
+    """
+
+    def as_array(part: Any) -> Any:
+        leaves = keras.tree.flatten(part) if isinstance(part, list | tuple) else []
+        if isinstance(part, tuple) and len(leaves) != len(part):
+            return None
+        if not leaves or any(np.ndim(leaf) for leaf in leaves):
+            return None
+        return np.array(part, object if isinstance(leaves[0], str | bytes) else None)
+
+    return keras.tree.traverse(as_array, structure)
+
+
+def check_counts(expected: int, **parts: Any) -> None:
+    """Raises ValueError where not all arrays of these structures have so many rows.
+
+    Args:
+        expected: number of examples.
+        parts: structures of arrays, or None, by the names of the arguments that they are.
+    """
+    for name, part in parts.items():
+        for leaf in keras.tree.flatten(part):
+            shape = tuple(getattr(leaf, "shape", ()))
+            if leaf is not None and shape[:1] != (expected,):
+                raise ValueError(
+                    f"Expected {expected} rows in `{name}`, one for each example. Received: an "
+                    f"array of shape {shape}"
+                )
+
+
+def check_size(name: str, size: int | None) -> None:
+    """Raises ValueError where the size of a batch is given and is none."""
+    if size is not None and size < 1:
+        raise ValueError(f"`{name}` must be at least 1. Received: {size!r}")
+
+
 def digest_of(hashes: Iterable[np.ndarray]) -> str:
     """Of a set of rows, in whatever order: a data set that shuffles has the same rows."""
     total, count = np.zeros(2, "uint64"), 0
@@ -104,6 +162,11 @@ def digest_of(hashes: Iterable[np.ndarray]) -> str:
         count += len(each)
     text = f"{total.tolist()} {count}".encode()
     return hashlib.blake2b(text, digest_size=12).hexdigest()
+
+
+def digest_in_order(hashes: np.ndarray) -> str:
+    """Of the rows of a batch, and of how they follow each other."""
+    return hashlib.blake2b(hashes.tobytes(), digest_size=12).hexdigest()
 
 
 Planned = TypeVar("Planned", bound=tuple[Any, ...])
@@ -150,6 +213,11 @@ def _bytes(row: Any) -> bytes:
     # Strings: their lengths, too, or two texts could be told apart by nothing.
     texts = [x if isinstance(x, bytes) else str(x).encode() for x in row.ravel().tolist()]
     return b"".join(len(text).to_bytes(8, "big") + text for text in texts)
+
+
+def _rows(inputs: Any) -> int:
+    shape: Any = getattr(keras.tree.flatten(inputs)[0], "shape", ())
+    return int(shape[0]) if len(shape) else 1
 
 
 def _named(structure: Any, prefix: str) -> Any:

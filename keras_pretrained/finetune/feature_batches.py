@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_pretrained.finetune.data import Layout, restored, varied_first
-from keras_pretrained.finetune.feature_store import BatchRows, Rows
+from keras_pretrained.finetune.feature_store import Rows
 
 
 class CachedFeatures(keras.utils.PyDataset):
@@ -45,13 +45,21 @@ class CachedFeatures(keras.utils.PyDataset):
         self._batch_size = batch_size
         self._shuffle = shuffle
         self._random = np.random.default_rng(seed)
+        # Of each example of the data, which row of its group it is.
+        self._row_of = np.concatenate([own for _, own in rows.batches])
+        ends = np.cumsum([0, *(len(own) for _, own in rows.batches)])
+        spans = [np.arange(start, stop) for start, stop in itertools.pairwise(ends)]
+        self._batches = [
+            (group, span) for (group, _), span in zip(rows.batches, spans, strict=True)
+        ]
         self._plan = self._planned()
 
     def __len__(self) -> int:
         return len(self._plan)
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
-        group, chosen = self._plan[index]
+        group, examples = self._plan[index]
+        chosen = self._row_of[examples]
         arrays = self._rows.groups[group].arrays
         features = {name: np.asarray(arrays[name][chosen], t) for name, t in self._dtypes.items()}
 
@@ -74,39 +82,33 @@ class CachedFeatures(keras.utils.PyDataset):
         """
         if self._shuffle:
             raise ValueError("Predictions can be restored where shuffle=False only.")
-        begin = np.cumsum([0, *(each.count for each in self._rows.batches)])
-        place = [np.empty(0, int) for _ in self._rows.groups]
-        for start, each in zip(begin, self._rows.batches, strict=False):
-            own = start + np.arange(each.count)
-            place[each.group] = np.concatenate([place[each.group], own])
-        order = [place[group][chosen] for group, chosen in self._plan]
+        order = [examples for _, examples in self._plan]
         ends = np.cumsum([0, *map(len, order)])
-        taken = [np.arange(a, b) for a, b in itertools.pairwise(ends)]
+        taken = [np.arange(start, stop) for start, stop in itertools.pairwise(ends)]
         return restored(predictions, taken, order)
 
     def on_epoch_end(self) -> None:
         if self._shuffle:
             self._plan = self._planned()
 
-    def _planned(self) -> list[tuple[int, Any]]:
-        """For each batch its group and which rows of it."""
-        stored = self._rows.batches
+    def _planned(self) -> list[tuple[int, np.ndarray]]:
+        """For each batch its group, and its examples by their places in the data."""
         if not self._shuffle and self._batch_size is None:
-            rows = [(each.group, slice(each.start, each.start + each.count)) for each in stored]
-            return varied_first(rows)
-        plan: list[tuple[int, Any]] = []
-        for group in range(len(self._rows.groups)):
-            own = [each for each in stored if each.group == group]
-            plan += [(group, chosen) for chosen in self._chunks(own)]
+            return varied_first(self._batches)
+        groups = sorted({group for group, _ in self._batches})
+        plan = [(group, examples) for group in groups for examples in self._chunks(group)]
         if self._shuffle:
             plan = [plan[index] for index in self._random.permutation(len(plan))]
         return varied_first(plan)
 
-    def _chunks(self, own: list[BatchRows]) -> list[np.ndarray]:
-        if not own:
-            return []
-        count = sum(each.count for each in own)
-        size = self._batch_size or max(each.count for each in own)
-        order = self._random.permutation(count) if self._shuffle else np.arange(count)
-        # Within a batch the order says nothing, and files are best read forward.
-        return [np.sort(order[start : start + size]) for start in range(0, count, size)]
+    def _chunks(self, group: int) -> list[np.ndarray]:
+        own = [examples for number, examples in self._batches if number == group]
+        size = self._batch_size or max(map(len, own))
+        order = np.concatenate(own)
+        if self._shuffle:
+            order = self._random.permutation(order)
+        chunks = [order[start : start + size] for start in range(0, len(order), size)]
+        if self._shuffle:
+            # Within a batch the order says nothing, and files are best read forward.
+            chunks = [chunk[np.argsort(self._row_of[chunk])] for chunk in chunks]
+        return chunks

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from keras_pretrained.finetune.cut import Cut
-from keras_pretrained.finetune.data import Batches, Example, digest_of
+from keras_pretrained.finetune.data import Batches, Example, digest_in_order, digest_of
 from keras_pretrained.finetune.feature_batches import CachedFeatures
 from keras_pretrained.finetune.feature_store import (
     INDEX,
@@ -69,8 +69,9 @@ def cache_features(
 
     Raises:
         ValueError: nothing is frozen; dropout, augmentation or trainable layers before the
-            backbone, or data that differ in each iteration, would change the features; numbers
-            too large for `dtype`.
+            backbone, frozen layers that keep states between batches, or data that differ in each
+            epoch, would change the features; numbers too large for `dtype`; inputs, targets and
+            weights of different numbers of rows.
 
     Example:
 
@@ -89,11 +90,23 @@ def cache_features(
         raise ValueError(
             f"`dtype` must be None, 'float16', 'bfloat16' or 'float32'. Received: {dtype!r}"
         )
+    _check_not_material(dataset, network)
     batches = Batches(dataset, batch_size)
     cut = Cut(network)
     task = _Task(cut, batches, dtype)
     rows = task.in_memory() if path is None else task.on_disk(Path(path))
     return CachedFeatures(rows, task.layout, task.dtypes, task.computed, batch_size, shuffle, seed)
+
+
+def _check_not_material(dataset: Any, network: Any) -> None:
+    """Raises ValueError for texts or images that only a task itself makes batches of."""
+    inputs = dataset[0] if isinstance(dataset, tuple) and dataset else dataset
+    if hasattr(network, "is_material") and network.is_material(inputs):
+        raise ValueError(
+            f"Expected batches or arrays for the network of {network.name!r}. Received: its "
+            "material. Pass `model.batches(x, y)`; its `restore` then puts predictions into the "
+            "order of the material, after that of the features."
+        )
 
 
 class _Task:
@@ -118,8 +131,7 @@ class _Task:
 
     def in_memory(self) -> Rows:
         store = MemoryStore()
-        self._write(store)
-        return store.finish("")
+        return store.finish("", self._write(store))
 
     def on_disk(self, folder: Path) -> Rows:
         folder.mkdir(parents=True, exist_ok=True)
@@ -128,34 +140,34 @@ class _Task:
         with filelock.FileLock(folder / f"{key}.lock"):
             done = [each for each in folder.glob(f"{key}-*") if (each / INDEX).is_file()]
             if done:
-                digest = digest_of([example.hashes() for example in self._batches])
-                target = folder / f"{key}-{digest}"
-                rows = opened(target) if target in done else None
+                seen = [example.hashes() for example in self._batches]
+                target = folder / f"{key}-{digest_of(seen)}"
+                rows = opened(target, seen) if target in done else None
                 if rows is not None:
                     return rows
-            first = [example.hashes() for example in islice(self._batches, 1)]
-            store = DiskStore(folder / f"{key}.{digest_of(first)}.partial")
+            first = [digest_in_order(example.hashes()) for example in islice(self._batches, 1)]
+            store = DiskStore(folder / f"{key}.{''.join(first)}.partial")
             try:
-                digest = self._write(store)
+                seen = self._write(store)
             except BaseException:
                 store.close()
                 raise
-            return store.finish(f"{key}-{digest}")
+            return store.finish(f"{key}-{digest_of(seen)}", seen)
 
-    def _write(self, store: Store) -> str:
-        """Computes what is not there yet; the digest of the data."""
+    def _write(self, store: Store) -> list[np.ndarray]:
+        """Computes what is not there yet; the hashes of the data, batch by batch."""
         seen: list[np.ndarray] = []
         for index, example in enumerate(self._batches):
             hashes = example.hashes()
             seen.append(hashes)
-            digest = digest_of([hashes])
+            digest = digest_in_order(hashes)
             if not store.kept(index, digest):
                 store.add(self._stored(example), digest)
                 self.computed += len(hashes)
         # Nothing behind the last batch: it was there if the data set was longer once.
         store.kept(len(seen), "")
         self._check_again(seen)
-        return digest_of(seen)
+        return seen
 
     def _stored(self, example: Example) -> dict[str, np.ndarray]:
         arrays = dict(example.targets)
@@ -176,16 +188,18 @@ class _Task:
         return small
 
     def _check_again(self, seen: list[np.ndarray]) -> None:
-        """Raises ValueError when the data are others in a second iteration."""
+        """Raises ValueError when the data are others in a second epoch."""
+        self._batches.on_epoch_end()
         again = next(iter(self._batches), None)
         if again is None:
             raise ValueError("The data set is empty.")
         known = np.concatenate(seen)[:, 0]
-        if np.isin(again.hashes()[:, 0], known).all():
+        # What fills a batch up is another row when the batches are shuffled.
+        if np.isin(again.hashes()[again.counted(), 0], known).all():
             return
         raise ValueError(
-            "The data set gives other rows each time it is iterated, so that cached features would "
-            "stand for the first time only. If it augments its inputs at random, train without "
+            "The data set gives other rows in each epoch, so that cached features would stand for "
+            "the first one only. If it augments its inputs at random, train without "
             "the cache, or fix the augmented rows with `dataset.cache()` before. If it shuffles "
             "and drops a remainder, do not let it drop any: shuffle=True is an argument here."
         )
@@ -197,7 +211,7 @@ class _Task:
         layers = [node.operation for node in cut.upstream]
         configs = [_plain(keras.saving.serialize_keras_object(each)) for each in layers]
         configs.append(_plain(keras.saving.serialize_keras_object(cut.backbone)))
-        where = [cut.boundary, sorted(self.dtypes), self._dtype]
+        where = [cut.boundary, sorted(self.dtypes.items()), self._dtype]
         found.update(json.dumps([configs, where], sort_keys=True, default=str).encode())
         for layer in cut.frozen_layers():
             for variable in layer.weights:
@@ -215,6 +229,8 @@ class _Task:
 def _plain(config: Any) -> Any:
     """A configuration without what does not change the features."""
     if isinstance(config, Mapping):
+        if str(config.get("class_name")).endswith("DTypePolicy"):
+            return config  # Its name is all that it says.
         return {key: _plain(value) for key, value in config.items() if key not in _IRRELEVANT}
     if isinstance(config, list | tuple):
         return [_plain(each) for each in config]

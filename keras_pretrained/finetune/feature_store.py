@@ -17,7 +17,7 @@ import numpy as np
 Signature = tuple[tuple[str, tuple[int, ...], str], ...]
 """Name, shape of a row and type of every array of a batch."""
 
-INDEX, LOG = "index.json", "log.jsonl"
+INDEX, HASHES, LOG = "index.json", "hashes.npy", "log.jsonl"
 COMMIT_SECONDS = 2.0
 """What was computed since the last commit is computed again after a break."""
 
@@ -29,6 +29,10 @@ class BatchRows:
     group: int
     start: int
     count: int
+
+    @property
+    def rows(self) -> np.ndarray:
+        return np.arange(self.start, self.start + self.count)
 
 
 @dataclass
@@ -45,15 +49,15 @@ class Rows:
 
     Attributes:
         groups: one for each signature; texts of several lengths make several.
-        batches: the data set's batches in order.
+        batches: the data set's batches in order: the group of each, and which rows of it.
     """
 
     groups: Sequence[Group]
-    batches: Sequence[BatchRows]
+    batches: Sequence[tuple[int, np.ndarray]]
 
     @property
     def count(self) -> int:
-        return sum(batch.count for batch in self.batches)
+        return sum(len(rows) for _, rows in self.batches)
 
     @property
     def nbytes(self) -> int:
@@ -72,8 +76,13 @@ class Store(Protocol):
     def close(self) -> None:
         """Keeps what was added so far, where it can."""
 
-    def finish(self, name: str) -> Rows:
-        """Closes the store; `name` tells its content from that of all others."""
+    def finish(self, name: str, hashes: Sequence[np.ndarray]) -> Rows:
+        """Closes the store.
+
+        Args:
+            name: tells its content from that of all others.
+            hashes: of each batch, two numbers a row that tell it from all others.
+        """
 
 
 class MemoryStore:
@@ -100,13 +109,13 @@ class MemoryStore:
     def close(self) -> None:
         """Memory does not last."""
 
-    def finish(self, name: str) -> Rows:
+    def finish(self, name: str, hashes: Sequence[np.ndarray]) -> Rows:
         groups = []
         for signature, parts in self._parts.items():
             # One tensor after the other: only one is there twice at a time.
             arrays = {key: np.concatenate(parts.pop(key)) for key in list(parts)}
             groups.append(Group(signature, arrays))
-        return Rows(groups, self._batches)
+        return Rows(groups, [(batch.group, batch.rows) for batch in self._batches])
 
 
 class DiskStore:
@@ -171,19 +180,20 @@ class DiskStore:
         self._pending = []
         self._committed = time.monotonic()
 
-    def finish(self, name: str) -> Rows:
+    def finish(self, name: str, hashes: Sequence[np.ndarray]) -> Rows:
         self.close()
         index = {
             "signatures": self._signatures,
             "counts": self._counts,
             "batches": [[each.group, each.start, each.count] for each in self._batches],
         }
+        np.save(self.folder / HASHES, np.concatenate(hashes), allow_pickle=False)
         (self.folder / INDEX).write_text(json.dumps(index))
         target = self.folder.with_name(name)
         shutil.rmtree(target, ignore_errors=True)
         self.folder.rename(target)
         (target / LOG).unlink(missing_ok=True)
-        rows = opened(target)
+        rows = opened(target, hashes)
         if rows is None:
             raise OSError(f"The features in {target} could not be read back. Is the disk full?")
         return rows
@@ -271,23 +281,56 @@ class DiskStore:
         return self._files[path]
 
 
-def opened(folder: Path) -> Rows | None:
-    """The features in a finished folder, mapped into memory; None where files do not fit."""
+def opened(folder: Path, hashes: Sequence[np.ndarray]) -> Rows | None:
+    """The features in a finished folder, mapped into memory; None where files do not fit.
+
+    Args:
+        hashes: of each batch of the data as they are now. The folder may hold their rows in
+            another order, and in other batches.
+    """
     try:
         index = json.loads((folder / INDEX).read_text())
         signatures = [_as_signature(each) for each in index["signatures"]]
-        batches = [BatchRows(*map(int, each)) for each in index["batches"]]
+        stored = [BatchRows(*map(int, each)) for each in index["batches"]]
         counts = [int(count) for count in index["counts"]]
         groups = [
             Group(signature, dict(_mapped(folder, group, signature, counts[group])))
             for group, signature in enumerate(signatures)
         ]
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        if not all(0 <= x.start <= x.start + x.count <= counts[x.group] for x in stored):
+            return None
+        known = np.load(folder / HASHES, allow_pickle=False)
+        return Rows(groups, _arranged(stored, known, hashes))
+    except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError):
         return None
-    inside = all(
-        0 <= batch.start <= batch.start + batch.count <= counts[batch.group] for batch in batches
-    )
-    return Rows(groups, batches) if inside else None
+
+
+def _arranged(
+    stored: Sequence[BatchRows], known: np.ndarray, hashes: Sequence[np.ndarray]
+) -> list[tuple[int, np.ndarray]]:
+    """For each batch of hashes the group that holds its rows, and which rows they are there.
+
+    Args:
+        known: the hashes of the rows that are stored, in their order.
+
+    Raises:
+        KeyError: they are not those of these batches.
+    """
+    group = np.concatenate([np.full(each.count, each.group) for each in stored])
+    row = np.concatenate([each.rows for each in stored])
+    if len(known) != len(row):
+        raise KeyError("The folder does not say which rows it holds.")
+    keys = _keys(known)
+    order = np.argsort(keys)
+    found = []
+    for batch in hashes:
+        # Of rows that are equal any will do: they have equal features.
+        places = order[np.searchsorted(keys, _keys(batch), sorter=order)]
+        if not np.array_equal(known[places], batch):
+            raise KeyError("The folder does not hold these rows.")
+        (own,) = set(group[places].tolist())
+        found.append((own, row[places]))
+    return found
 
 
 def _mapped(folder: Path, group: int, signature: Signature, count: int) -> Any:
@@ -331,3 +374,9 @@ def _row_bytes(shape: Sequence[int], dtype: str) -> int:
 
 def _as_signature(stored: Any) -> Signature:
     return tuple((str(name), tuple(map(int, shape)), str(dtype)) for name, shape, dtype in stored)
+
+
+def _keys(hashes: np.ndarray) -> np.ndarray:
+    """Two numbers a row as one that can be sorted."""
+    pair = np.dtype([("first", hashes.dtype), ("second", hashes.dtype)])
+    return np.ascontiguousarray(hashes).view(pair).reshape(-1)

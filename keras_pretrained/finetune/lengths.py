@@ -9,7 +9,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_pretrained.finetune.data import numpy_of, restored, varied_first
+from keras_pretrained.finetune.data import (
+    check_counts,
+    check_size,
+    from_lists,
+    numpy_of,
+    restored,
+    varied_first,
+)
 
 
 def bucket_by_length(
@@ -55,7 +62,8 @@ def bucket_by_length(
         `predict` returns into the order of `inputs`.
 
     Raises:
-        ValueError: inputs that are not padded behind the text, or texts longer than any bucket.
+        ValueError: inputs that are not padded behind the text, or texts longer than any bucket;
+            more or fewer targets or weights than texts.
 
     Example:
 
@@ -133,8 +141,11 @@ class LengthBuckets(keras.utils.PyDataset):
         super().__init__()
         if batch_size is not None and tokens is not None:
             raise ValueError("Expected `batch_size` or `tokens`, not both.")
+        check_size("batch_size", batch_size)
+        check_size("tokens", tokens)
         self._arrays = {name: numpy_of(array) for name, array in inputs.items()}
         rows = real_lengths(self._arrays)
+        check_counts(len(rows), inputs=self._arrays)
         if rows_per_example < 1 or len(rows) % rows_per_example:
             raise ValueError(
                 f"Expected a multiple of rows_per_example={rows_per_example} rows. "
@@ -146,6 +157,7 @@ class LengthBuckets(keras.utils.PyDataset):
         self._width = self._arrays["padding_mask"].shape[1]
         self._targets = _as_arrays(targets)
         self._weights = _as_arrays(sample_weight)
+        check_counts(len(real), targets=self._targets, sample_weight=self._weights)
         self._fill, self._shuffle = fill, shuffle
         self._random = np.random.default_rng(seed)
         bounds = _bounds(real, lengths, self._width)
@@ -242,7 +254,9 @@ class LengthBuckets(keras.utils.PyDataset):
 
 
 def _as_arrays(structure: Any) -> Any:
-    return None if structure is None else keras.tree.map_structure(numpy_of, structure)
+    if structure is None:
+        return None
+    return keras.tree.map_structure(numpy_of, from_lists(structure))
 
 
 def _bounds(real: np.ndarray, lengths: Sequence[int] | None, width: int) -> list[int]:

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_pretrained.finetune.data import check_counts
 from keras_pretrained.finetune.lengths import real_lengths
 
 
@@ -30,9 +31,13 @@ class PackedTexts:
 
         Both are for `fit(packed.inputs, targets, sample_weight=weights)`. Places
         without a text have the weight 0.
+
+        Raises:
+            ValueError: more or fewer values than texts.
         """
         values = np.asarray(values)
         there = self.index >= 0
+        check_counts(int(there.sum()), values=values)
         targets = np.zeros((*self.index.shape, *values.shape[1:]), values.dtype)
         targets[there] = values[self.index[there]]
         return targets, there.astype("float32")

@@ -9,9 +9,10 @@ from typing import Any
 import keras
 
 from keras_pretrained.finetune.backbones import backbone as only_backbone
-from keras_pretrained.finetune.rates import discriminative
+from keras_pretrained.finetune.rates import StageRates, discriminative
 from keras_pretrained.finetune.schedules import SlantedTriangular
 from keras_pretrained.finetune.unfreezing import GradualUnfreezing
+from keras_pretrained.layers.base import PretrainedLayer
 
 FEW_EXAMPLES = 2_000
 """Up to here a data set counts as small."""
@@ -76,6 +77,13 @@ _SCENARIOS = {
 }
 
 
+_IN_A_MODEL = (
+    "Here they train at once: those of a model open one by one only where a layer holds it, "
+    "FrozenBackbone(model, trainable_from=0)."
+)
+"""Said of stages that would open one after the other."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """A recommendation; `str(plan)` is a table, and every field may be changed.
@@ -111,6 +119,8 @@ class Plan:
     def optimizer(self, network: Any, steps_per_epoch: int) -> Any:
         """A new AdamW with the rates and the schedule of the plan.
 
+        Biases and normalisations are not decayed, as in the original programs.
+
         Args:
             network: the backbone, or the model around it, at the plan's depth.
             steps_per_epoch: number of batches.
@@ -121,7 +131,9 @@ class Plan:
             # At least one step has to rise.
             rate = SlantedTriangular(rate, steps, cut_frac=min(max(0.1, 1 / steps), 0.5))
         made = keras.optimizers.AdamW(rate, weight_decay=0.01)
-        return discriminative(made, network, self.layer_decay) if self.trained else made
+        if not self.trained:
+            return StageRates(made)
+        return discriminative(made, network, self.layer_decay)
 
     def callbacks(self, network: Any) -> list[keras.callbacks.Callback]:
         """What `fit` needs for the plan."""
@@ -186,11 +198,12 @@ def plan(num_examples: int, similarity: str, backbone: Any) -> Plan:
     used = [stage for index, stage in enumerate(network.stages) if network.in_use(index)]
     names = [stage.name for stage in used]
     chosen = _SCENARIOS["few" if num_examples <= FEW_EXAMPLES else "many", similarity]
+    gradually = chosen.gradually and isinstance(network, PretrainedLayer)
     first = math.ceil(chosen.frozen * len(names))
     trained = names[first:]
     return Plan(
         scenario=chosen.name,
-        why=chosen.why,
+        why=chosen.why if gradually == chosen.gradually else f"{chosen.why} {_IN_A_MODEL}",
         num_examples=num_examples,
         similarity=similarity,
         trainable_from=trained[0] if trained else None,
@@ -199,10 +212,10 @@ def plan(num_examples: int, similarity: str, backbone: Any) -> Plan:
         learning_rate=chosen.learning_rate,
         layer_decay=chosen.layer_decay,
         schedule="slanted-triangular" if trained else "constant",
-        unfreeze_every=1 if chosen.gradually else None,
+        unfreeze_every=1 if gradually else None,
         # Stages that open while it trains are no fixed prefix, but those below them are.
         cache=first > 0,
-        epochs=chosen.epochs + (len(trained) if chosen.gradually else 0),
+        epochs=chosen.epochs + (len(trained) if gradually else 0),
     )
 
 

@@ -101,6 +101,10 @@ def _named(network: Any, factors: Mapping[str, float]) -> dict[str, float]:
 class StageRates(keras.optimizers.Optimizer):
     """An optimizer around another one, whose rate it scales by stage; `discriminative` makes it.
 
+    Without stages all that it does is to keep weight decay from biases and normalisations:
+    `StageRates(keras.optimizers.AdamW(2e-5, weight_decay=0.01))`. Other than what
+    `exclude_from_weight_decay` is told, that is part of a saved model.
+
     There is one inner optimizer for all variables, so that clipping by the global norm sees all
     gradients, and callbacks that read or set `learning_rate` work. (`keras.optimizers.
     MultiOptimizer` has one for each group, which clips each by itself, and has no rate.)
@@ -115,10 +119,11 @@ class StageRates(keras.optimizers.Optimizer):
     def __init__(
         self,
         inner_optimizer: Any,
-        stages: Mapping[str, Mapping[str, Any]],
+        stages: Mapping[str, Mapping[str, Any]] | None = None,
         decay_vectors: bool = False,
         name: str | None = None,
     ) -> None:
+        stages = {} if stages is None else stages
         _check(inner_optimizer, stages)
         super().__init__(learning_rate=0.0, name=name)
         self.inner_optimizer = inner_optimizer

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_pretrained.finetune.backbones import backbone
 from keras_pretrained.finetune.cut import suffix
+from keras_pretrained.finetune.data import check_counts, from_lists, numpy_of
 from keras_pretrained.finetune.feature_cache import cache_features
+from keras_pretrained.finetune.rates import StageRates
 from keras_pretrained.layers.depth import Depth
 
 
@@ -121,10 +124,11 @@ def search_depth(
     model_fn: Callable[[], keras.Model],
     data: Any,
     depths: Sequence[Depth],
-    validation_data: Any,
+    validation_data: Any = None,
     epochs: int = 3,
     path: str | os.PathLike[str] | None = None,
     batch_size: int | None = None,
+    seed: int = 0,
 ) -> DepthSearch:
     """Trains a model at several depths and compares score and seconds.
 
@@ -135,14 +139,16 @@ def search_depth(
         model_fn: makes the compiled functional model, with one pretrained layer in it; the same
             weights each time, but for new ones. Its first metric is the score, or the loss where
             it has none.
-        data, validation_data: as `cache_features` takes them.
+        data, validation_data: as `cache_features` takes them. Without validation data a fifth of
+            `data`, which must be arrays then, is held out at random.
         depths: values of `trainable_from`.
         epochs: for each depth.
         path: a folder for cached features; None keeps them in memory.
         batch_size: of arrays.
+        seed: of what is held out.
 
     Raises:
-        ValueError: no depths; a model that is not compiled.
+        ValueError: no depths; a model that is not compiled; batches without validation data.
 
     Example:
 
@@ -154,6 +160,8 @@ def search_depth(
     """
     if not depths:
         raise ValueError("Expected at least one depth in `depths`.")
+    if validation_data is None:
+        data, validation_data = _held_out(data, seed)
     measured = [
         _trial(model_fn(), depth, data, validation_data, epochs, path, batch_size)
         for depth in depths
@@ -182,6 +190,8 @@ def _trial(
     network = backbone(model)
     # A change of depth would make Keras forget them.
     options = model.get_compile_config()
+    # The suffix is a plain model: it takes what `compile` came to, not what a subclass keeps.
+    plain_options = keras.Model.get_compile_config(model)
     network.trainable_from = depth
     trains = [network.trains(index) for index in range(len(network.stages))]
     trained, given = model, [_arguments(each, batch_size) for each in (data, validation_data)]
@@ -194,6 +204,7 @@ def _trial(
         ]
         once = time.perf_counter() - start
         trained, given = suffix(model), [{"x": each} for each in cached]
+        options = plain_options if any(trains) else _without_rates(plain_options)
     trained.compile_from_config(options)
     seconds = _Seconds()
     trained.fit(**given[0], epochs=epochs, verbose=0, callbacks=[seconds])
@@ -203,6 +214,39 @@ def _trial(
         depth, trains.count(False), found[name], found["loss"], once, seconds.of_an_epoch()
     )
     return trial, name
+
+
+def _without_rates(options: dict[str, Any]) -> dict[str, Any]:
+    """For a model of which no stage trains: nothing has the rate of a stage."""
+    optimizer = keras.saving.deserialize_keras_object(options["optimizer"])
+    if not isinstance(optimizer, StageRates):
+        return options
+    # It still keeps weight decay from biases.
+    plain = StageRates(optimizer.inner_optimizer, decay_vectors=optimizer.decay_vectors)
+    return {**options, "optimizer": keras.saving.serialize_keras_object(plain)}
+
+
+def _held_out(data: Any, seed: int) -> tuple[Any, Any]:
+    """Arrays in two parts: to train on, and a fifth to validate on."""
+    if not isinstance(data, tuple):
+        raise ValueError(
+            "Without `validation_data` a part of the arrays `(x, y)` is held out. Expected such "
+            f"a tuple, or `validation_data`. Received: {type(data).__name__}"
+        )
+    data = tuple(map(from_lists, data))
+    count = len(keras.tree.flatten(data)[0])
+    check_counts(count, data=data)
+    if count < 5:
+        raise ValueError(
+            "Expected `validation_data`, or at least 5 examples, of which a fifth is held out. "
+            f"Received: {count}"
+        )
+    order = np.random.default_rng(seed).permutation(count)
+
+    def part(rows: np.ndarray) -> Any:
+        return keras.tree.map_structure(lambda x: x if x is None else numpy_of(x)[rows], data)
+
+    return part(order[count // 5 :]), part(order[: count // 5])
 
 
 def _arguments(data: Any, batch_size: int | None) -> dict[str, Any]:

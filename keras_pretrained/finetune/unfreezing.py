@@ -87,7 +87,9 @@ class GradualUnfreezing(keras.callbacks.Callback):
             history.opened = {**others, self.network.name: self.opened}
         self._check()
         leaves = plain_optimizers(self.model.optimizer)
-        self._filters = [_Filter(optimizer, self._closed) for optimizer in leaves]
+        self._filters = [_Filter.of(optimizer) for optimizer in leaves]
+        for installed in self._filters:
+            installed.add(self._closed)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         stages = stage_variables(self.network)
@@ -129,7 +131,7 @@ class GradualUnfreezing(keras.callbacks.Callback):
         """Opens all stages and gives the optimizer back its variables."""
         self.network.open_only(None)
         for installed in self._filters:
-            installed.remove()
+            installed.remove(self._closed)
         self._filters = []
         self._closed.clear()
         self._count = None
@@ -164,17 +166,33 @@ class _Filter:
     They are left out before anything is done with their gradients: clipping by the global norm
     does not see them, and weight decay does not reach them.
 
-    Args:
-        closed: the `id` of each of these variables; may change.
+    An optimizer has one, whatever the number of callbacks that close stages.
     """
 
-    def __init__(self, optimizer: Any, closed: set[int]) -> None:
+    def __init__(self, optimizer: Any) -> None:
         self._optimizer = optimizer
-        self._closed = closed
+        self._closed: list[set[int]] = []
         optimizer.apply = self._apply
 
-    def remove(self) -> None:
-        self._optimizer.__dict__.pop("apply", None)
+    @classmethod
+    def of(cls, optimizer: Any) -> _Filter:
+        """The one that is installed, or a new one."""
+        installed = getattr(optimizer.__dict__.get("apply"), "__self__", None)
+        return installed if isinstance(installed, cls) else cls(optimizer)
+
+    def add(self, closed: set[int]) -> None:
+        """Closes variables.
+
+        Args:
+            closed: the `id` of each of them; may change.
+        """
+        self._closed.append(closed)
+
+    def remove(self, closed: set[int]) -> None:
+        """Takes back `add` of the same set; the last one uninstalls the filter."""
+        self._closed = [each for each in self._closed if each is not closed]
+        if not self._closed:
+            self._optimizer.__dict__.pop("apply", None)
 
     def _apply(self, gradients: Any, variables: Any = None) -> None:
         optimizer = self._optimizer
@@ -183,8 +201,9 @@ class _Filter:
             # It has to have slots for all of them.
             with keras.name_scope(optimizer.name):
                 optimizer.build(variables)
+        closed = set[int]().union(*self._closed)
         pairs = zip(gradients, variables, strict=True)
-        kept = [pair for pair in pairs if id(pair[1]) not in self._closed]
+        kept = [pair for pair in pairs if id(pair[1]) not in closed]
         if kept:
             type(optimizer).apply(optimizer, *map(list, zip(*kept, strict=True)))
         else:

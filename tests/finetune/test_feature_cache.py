@@ -24,6 +24,7 @@ from tests.finetune.networks import (
     texts,
     vectors,
 )
+from tests.layers.toys import make_awd_lstm
 
 on_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="needs tf.data or strings"
@@ -210,17 +211,57 @@ def test_two_encoders_with_equal_weights_share_features(tmp_path: Path) -> None:
     assert cache_features(texts(), other, tmp_path).computed == 8
 
 
-class Interrupted:
-    """Batches of one row that end with an error once."""
+def test_stored_rows_come_in_the_order_and_the_batches_of_the_data_given_now(
+    tmp_path: Path,
+) -> None:
+    model = classifier(dense_backbone(trainable_from="dense_2"))
+    x, y = vectors()
+    order = np.array([3, 0, 5, 0, 7, 1, 2, 4, 6, 3])  # Some are there twice, and stand apart.
+    stored = cache_features((x[order], y[order]), model, tmp_path, batch_size=5)
+    ((name, _),) = stored[0][0].items()
+    kept = dict(zip(order, np.concatenate([f[name] for f, _ in everything(stored)]), strict=True))
+    ways = [np.sort(order), order[::-1], np.array([0, 3, *range(8)])]
+    for rows, size in zip(ways, (4, None, 3), strict=True):
+        found = cache_features((x[rows], y[rows]), model, tmp_path, batch_size=size)
+        assert found.computed == 0
+        batches = everything(found)
+        assert [len(labels) for _, labels in batches][:-1] == [size] * (9 // (size or 10))
+        features = np.concatenate([features[name] for features, _ in batches])
+        np.testing.assert_array_equal(features, [kept[row] for row in rows])
+        labels = np.concatenate([labels for _, labels in batches])
+        np.testing.assert_array_equal(found.restore(labels), y[rows])
+    # And in batches of several sizes.
+    data = [(x[rows], y[rows]) for rows in (order[:1], order[1:7], order[7:])]
+    found = cache_features(data, model, tmp_path)
+    assert found.computed == 0
+    assert [len(labels) for _, labels in everything(found)] == [1, 6, 3]
 
-    def __init__(self, x: Any, y: Any, stop: int) -> None:
-        self.x, self.y, self.stop = x, y, stop
+
+def test_the_types_of_numbers_are_in_the_key(tmp_path: Path) -> None:
+    def computed(policy: str) -> int:
+        inputs = keras.Input((4,), name="x")
+        dense = keras.layers.Dense(4, dtype=policy, kernel_initializer="ones", name="dense")
+        # In float32 either way, but for the rounding within.
+        outputs = keras.layers.Activation("linear", dtype="float32", name="end")(dense(inputs))
+        network = FrozenBackbone(keras.Model(inputs, outputs, name="network"))
+        return cache_features(vectors(), network, tmp_path).computed
+
+    policies = ("mixed_bfloat16", "float32", "mixed_bfloat16", "float32")
+    assert [computed(policy) for policy in policies] == [8, 8, 0, 0]
+
+
+class Interrupted:
+    """Batches, of one row each, that end with an error once."""
+
+    def __init__(self, x: Any, y: Any, stop: int, size: int = 1) -> None:
+        self.x, self.y, self.stop, self.size = x, y, stop, size
 
     def __getitem__(self, index: int) -> Any:
-        return self.x[index : index + 1], self.y[index : index + 1]
+        rows = slice(index * self.size, (index + 1) * self.size)
+        return self.x[rows], self.y[rows]
 
     def __iter__(self) -> Iterator[Any]:
-        for index in range(len(self.x)):
+        for index in range(len(self.x) // self.size):
             if index == self.stop:
                 self.stop = -1
                 raise KeyboardInterrupt
@@ -237,6 +278,17 @@ def test_a_run_that_was_broken_off_goes_on(tmp_path: Path) -> None:
     assert found.computed == 3
     assert_equal(found, cache_features((x, y), model, batch_size=1))
     assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_run_goes_on_where_the_rows_of_a_batch_have_another_order(tmp_path: Path) -> None:
+    model = CASES["dense"][0]()
+    x, y = vectors()
+    with pytest.raises(KeyboardInterrupt):
+        cache_features(Interrupted(x, y, 2, size=2), model, tmp_path)
+    order = [0, 1, 3, 2, 4, 5, 6, 7]
+    found = cache_features(Interrupted(x[order], y[order], -1, size=2), model, tmp_path)
+    assert found.computed == 6
+    assert_equal(found, cache_features((x[order], y[order]), model, batch_size=2))
 
 
 @pytest.mark.parametrize("damage", ["short-file", "half-a-line", "other-rows", "no-log"])
@@ -273,6 +325,10 @@ def test_a_finished_file_of_another_size_is_made_again(tmp_path: Path) -> None:
     file = folder / "group_0_0.bin"
     file.write_bytes(file.read_bytes() + b"x")
     assert cache_features(vectors(), model, tmp_path).computed == 8
+    hashes = folder / "hashes.npy"
+    for damaged in (hashes.read_bytes()[:-1], hashes.read_bytes()[:-1] + b"x", b""):
+        hashes.write_bytes(damaged)
+        assert cache_features(vectors(), model, tmp_path).computed == 8
     index = json.loads((folder / "index.json").read_text())
     index["batches"][0][2] += 100
     (folder / "index.json").write_text(json.dumps(index))
@@ -387,6 +443,19 @@ def below_dense() -> keras.Model:
     return keras.Model(inputs, network(keras.layers.Dense(4, name="adapter")(inputs)))
 
 
+def keeps_states() -> keras.Model:
+    network = make_awd_lstm(stateful=True, state_rows=8, trainable_from=None)
+    inputs = keras.Input((4,), dtype="int32")
+    return keras.Model(inputs, network(inputs))
+
+
+def holds_a_stateful_layer() -> keras.Model:
+    layers = [keras.Input(batch_shape=(8, 4, 1)), keras.layers.LSTM(2, stateful=True, name="lstm")]
+    network = FrozenBackbone(keras.Sequential(layers), trainable_from=None)
+    inputs = keras.Input(batch_shape=(8, 4, 1))
+    return keras.Model(inputs, network(inputs))
+
+
 def called_twice() -> keras.Model:
     network = dense_backbone(trainable_from="dense_1")
     inputs = keras.Input((4,))
@@ -399,6 +468,8 @@ def called_twice() -> keras.Model:
         (augmented, r"'flip' \(RandomFlip\).*random"),
         (lambda: below_dropout(0.5), r"'drop' \(Dropout\)"),
         (below_dense, "'adapter' lies before 'backbone' and trains"),
+        (keeps_states, "'layer_0' is frozen and keeps its states.*stateful=False"),
+        (holds_a_stateful_layer, "'lstm' is frozen and keeps its states"),
         (called_twice, "2 calls"),
         (lambda: classifier(dense_backbone(trainable_from=0)), "Nothing of 'backbone' is frozen"),
         (lambda: keras.Sequential([keras.layers.Dense(1)]), "FrozenBackbone"),
@@ -416,7 +487,29 @@ def test_dropout_that_does_nothing_is_none() -> None:
     assert cache_features(vectors(), below_dropout(0.0)).rows == 8
 
 
-def test_data_that_differ_in_each_iteration_are_refused() -> None:
+class Epochs(keras.utils.PyDataset):
+    """Two batches of other rows in each epoch; the last row fills the second one up."""
+
+    def __init__(self, noise: bool) -> None:
+        super().__init__()
+        self.noise, self.random = noise, np.random.default_rng(0)
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> Any:
+        return self.batches[index]
+
+    def on_epoch_end(self) -> None:
+        x, y = vectors(9)
+        order = self.random.permutation(9)
+        x, y = x[order] + self.noise * self.random.normal(size=(9, 1)), y[order]
+        filled = (np.concatenate([x[5:], x[5:6]]), np.concatenate([y[5:], y[5:6]]))
+        self.batches = [(*filled, np.array([1.0, 1, 1, 1, 0])), (x[:5], y[:5], np.ones(5))]
+
+
+def test_data_that_differ_in_each_epoch_are_refused() -> None:
     class Noisy:
         def __init__(self) -> None:
             self.random = np.random.default_rng(0)
@@ -426,8 +519,10 @@ def test_data_that_differ_in_each_iteration_are_refused() -> None:
             yield x + self.random.normal(size=x.shape).astype("float32"), y
 
     model = CASES["dense"][0]()
-    with pytest.raises(ValueError, match="augments its inputs at random"):
-        cache_features(Noisy(), model)
+    for noisy in (Noisy(), Epochs(noise=True)):
+        with pytest.raises(ValueError, match="augments its inputs at random"):
+            cache_features(noisy, model)
+    assert cache_features(Epochs(noise=False), model).rows == 10
     with pytest.raises(ValueError, match="once only"):
         cache_features(iter([vectors()]), model)
     with pytest.raises(ValueError, match="empty"):
@@ -436,6 +531,30 @@ def test_data_that_differ_in_each_iteration_are_refused() -> None:
         cache_features((vectors()[0], np.array(["a"] * 8)), model)
     with pytest.raises(ValueError, match="dtype"):
         cache_features(vectors(), model, dtype="int8")
+
+
+def test_lists_are_arrays_and_counts_are_compared() -> None:
+    model = CASES["dense"][0]()
+    x, y = vectors()
+    several = (y.tolist(), [1.0] * 8)
+    data = (x.tolist(), {"y": y.tolist(), "pair": several}, [0.5] * 8)
+    found = cache_features(data, model, batch_size=8)
+    _, targets, weights = found[0]
+    np.testing.assert_array_equal(targets["y"], y)
+    np.testing.assert_array_equal(targets["pair"], several)
+    np.testing.assert_array_equal(weights, np.full(8, 0.5))
+    for wrong in (y[:5].tolist(), np.arange(20)):
+        with pytest.raises(ValueError, match=rf"8 rows in `targets`.*\({len(wrong)},\)"):
+            cache_features((x, wrong), model)
+    with pytest.raises(ValueError, match=r"8 rows in `target_0`.*\(4,\)"):
+        cache_features([(x, y[:4])], model)
+    with pytest.raises(ValueError, match="`batch_size` must be at least 1"):
+        cache_features((x, y), model, batch_size=0)
+    with pytest.raises(ValueError, match=r"2 inputs for model .*: extra, x\. Received: 1"):
+        cache_features((x, y), with_other_input())
+    task = applications.TextClassifier(bert(trainable_from=None), 2)
+    with pytest.raises(ValueError, match=r"`model.batches\(x, y\)`"):
+        cache_features((["a text"], [1]), task)
 
 
 @on_tensorflow

@@ -122,6 +122,30 @@ def test_wrong_inputs_of_buckets_are_an_error(change: Any, arguments: Any, messa
         bucket_by_length(inputs, **arguments)
 
 
+def test_lists_of_labels_and_weights_are_arrays() -> None:
+    batches = bucket_by_length(sentences(), [0, 1] * 5, {"a": [2.0] * 10}, batch_size=10)
+    labels = [batches[index][1] for index in range(len(batches))]
+    assert sum(map(len, labels)) == 10
+    np.testing.assert_array_equal(batches[0][2]["a"], np.full(len(labels[0]), 2.0))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"targets": [0] * 5}, r"10 rows in `targets`.*\(5,\)"),
+        ({"targets": np.arange(20)}, r"10 rows in `targets`.*\(20,\)"),
+        ({"targets": np.arange(10), "rows_per_example": 2}, "5 rows in `targets`"),
+        ({"targets": {"a": 1}}, "10 rows in `targets`"),
+        ({"sample_weight": np.ones(9)}, "10 rows in `sample_weight`"),
+        ({"batch_size": -1}, "`batch_size` must be at least 1. Received: -1"),
+        ({"tokens": 0}, "`tokens` must be at least 1"),
+    ],
+)
+def test_wrong_counts_are_an_error(arguments: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        bucket_by_length(sentences(), **arguments)
+
+
 # --- packing --------------------------------------------------------------------------------
 
 
@@ -169,6 +193,9 @@ def test_a_row_is_filled_and_holds_no_text_twice() -> None:
     # With two texts a row at most, the two of twelve stay alone and the others make pairs.
     assert pack(sentences(), texts_per_row=2).index.shape == (6, 2)
     assert pack(sentences(), length=24, texts_per_row=8).inputs["token_ids"].shape[1] == 24
+    for count in (9, 20):
+        with pytest.raises(ValueError, match=rf"10 rows in `values`.*\({count},\)"):
+            packed.targets(np.zeros(count))
 
 
 @pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.exhaustive)])

@@ -10,8 +10,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_pretrained import finetune
+from keras_pretrained import applications, finetune
 from keras_pretrained.finetune import search_depth
+from keras_pretrained.layers import FrozenBackbone
 from tests.finetune.networks import bert, classifier, dense_backbone, vectors
 from tests.layers.toys import make_bert
 
@@ -74,6 +75,29 @@ def test_a_plan_trains(similarity: str) -> None:
         assert callbacks[0].opened[2] == ("dense_2", "dense_3")
 
 
+def test_biases_do_not_decay_where_all_is_frozen() -> None:
+    model = classifier(dense_backbone())
+    plan = finetune.plan(8, "high", model)
+    plan.apply(model)
+    kernel, bias = model.layers[-1].weights
+    bias.assign([1.0, 1.0])
+    before = keras.ops.convert_to_numpy(kernel)
+    still = [keras.ops.zeros(v.shape) for v in model.trainable_variables]
+    plan.optimizer(model, steps_per_epoch=2).apply(still, model.trainable_variables)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(bias), [1, 1])
+    assert (keras.ops.convert_to_numpy(kernel) != before).all()
+
+
+def test_stages_of_an_image_network_open_at_once_and_the_plan_says_why() -> None:
+    network = applications.SqueezeNet1_1(weights=None, classes=3, input_shape=(32, 32, 3))
+    plan = finetune.plan(100, "low", network)
+    assert (plan.unfreeze_every, plan.callbacks(network)) == (None, [])
+    assert "at once" in plan.why
+    assert "FrozenBackbone(model, trainable_from=0)" in plan.why
+    layer = FrozenBackbone(network, trainable_from=0)
+    assert len(finetune.plan(100, "low", layer).callbacks(layer)) == 1
+
+
 def test_a_wrong_plan_is_an_error() -> None:
     with pytest.raises(ValueError, match="'high' or 'low'"):
         finetune.plan(10, "middle", dense_backbone())
@@ -134,6 +158,54 @@ def test_a_search_without_metrics_compares_losses() -> None:
     x, y = vectors()
     found = search_depth(lambda: classifier(dense_backbone(), "adam"), (x, y), [None], (x, y), 1)
     assert (found.metric, found.larger_is_better) == ("loss", False)
+
+
+class Task(keras.Model):
+    """Keeps something of its own with what it was compiled with."""
+
+    def get_compile_config(self) -> Any:
+        return {**super().get_compile_config(), "own": 1}
+
+    def compile_from_config(self, config: Any) -> None:
+        super().compile_from_config({name: x for name, x in config.items() if name != "own"})
+
+
+def test_a_search_takes_models_with_options_and_rates_of_their_own() -> None:
+    def make() -> keras.Model:
+        plain = classifier(dense_backbone())
+        model = Task(plain.inputs, plain.outputs)
+        optimizer = finetune.discriminative("adam", model, layer_decay=0.5)
+        model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=False)
+        return model
+
+    assert search_depth(make, vectors(), [None], vectors(), epochs=1).trials[0].loss > 0
+
+
+def test_without_validation_data_a_fifth_is_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    def trial(model: Any, depth: Any, data: Any, held: Any, *_: Any) -> Any:
+        seen.append((data, held))
+        return finetune.Trial(depth, 0, 0.5, 0.5, 0, 1), "loss"
+
+    monkeypatch.setattr("keras_pretrained.finetune.search._trial", trial)
+    x, y = vectors(11)
+    search_depth(lambda: None, ({"x": x}, y.tolist()), [0, 1])
+    search_depth(lambda: None, ({"x": x}, y.tolist()), [0], seed=1)
+    parts = [[part[0]["x"] for part in each] for each in seen]
+    assert [len(part) for part in parts[0]] == [9, 2]
+    for data, held in seen:
+        rows = np.concatenate([data[0]["x"], held[0]["x"]])
+        order = [int(np.flatnonzero((x == row).all(axis=1))[0]) for row in rows]
+        assert sorted(order) == list(range(11))
+        np.testing.assert_array_equal(np.concatenate([data[1], held[1]]), y[order])
+    # All depths are compared on the same examples.
+    np.testing.assert_array_equal(parts[0][1], parts[1][1])
+    assert (parts[0][1] != parts[2][1]).any()
+    with pytest.raises(ValueError, match=r"`validation_data`\. Received: list"):
+        search_depth(lambda: None, [(x, y)], [0])
+    with pytest.raises(ValueError, match="at least 5 examples"):
+        search_depth(lambda: None, (x[:4], y[:4]), [0])
 
 
 def test_a_wrong_search_is_an_error() -> None:

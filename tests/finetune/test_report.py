@@ -139,6 +139,15 @@ def test_nothing_is_written_when_something_is_wrong(
     fails(OSError, "disk is full")
 
 
+def test_it_is_written_into_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    history, model = as_trained(epochs=1)
+    assert finetune.report(history, model) == Path("report.html")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
+
+
 def test_models_without_one_row_of_numbers_are_refused(tmp_path: Path) -> None:
     x = vectors(4)[0]
     inputs = keras.Input((4,))
@@ -148,6 +157,11 @@ def test_models_without_one_row_of_numbers_are_refused(tmp_path: Path) -> None:
     cube = keras.Model(inputs, keras.layers.Reshape((2, 2))(inputs))
     with pytest.raises(ValueError, match=r"one row of numbers an example.*\(4, 2, 2\)"):
         finetune.report({"loss": [1.0]}, cube, tmp_path / "a.html", validation=(x, x))
+    # As where a model scores several texts an example.
+    with pytest.raises(ValueError, match=r"4 rows for 2 targets.*validation=None"):
+        finetune.report(
+            {"loss": [1.0]}, probabilities(2), tmp_path / "a.html", validation=[(x, np.ones(2))]
+        )
     assert not list(tmp_path.iterdir())
     finetune.report({"loss": [1.0]}, two, tmp_path / "a.html")
     assert "Confusion" not in Page(tmp_path / "a.html").text

@@ -178,6 +178,22 @@ def test_it_is_the_hand_made_version_that_carries_slots_and_iterations(optimizer
     assert all(changed)
 
 
+def test_two_networks_of_one_model_are_closed_together() -> None:
+    networks = [dense_backbone(2), FrozenBackbone(dense_backbone(2).model, name="other")]
+    networks[1].trainable_from = 0
+    inputs = keras.Input((4,))
+    joined = keras.layers.Concatenate()([network(inputs) for network in networks])
+    model = keras.Model(inputs, keras.layers.Dense(2)(joined))
+    optimizer = keras.optimizers.AdamW(0.05, weight_decay=0.1)
+    model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=False)
+    watches = [Watch(network) for network in networks]
+    first, second = GradualUnfreezing(networks[0]), GradualUnfreezing(networks[1], every=2)
+    model.fit(*vectors(), epochs=2, callbacks=[first, second, *watches], **FIT)
+    assert [moved(watches[0], epoch) for epoch in range(2)] == [set(), {"dense_1"}]
+    assert [moved(watches[1], epoch) for epoch in range(2)] == [set(), set()]
+    assert "apply" not in vars(optimizer)
+
+
 @pytest.mark.exhaustive
 def test_from_the_bottom_the_first_stages_open() -> None:
     network = dense_backbone(3)

@@ -99,7 +99,8 @@ def held_out(
     seen = not_finite = 0
     for batch in Batches(material.batches, batch_size):
         outputs, targets = _outputs(model, batch.inputs), _target(batch)
-        counted, finite = _counted(batch, len(outputs)), np.isfinite(outputs).all(axis=1)
+        _check_rows(outputs, targets, model)
+        counted, finite = batch.counted(), np.isfinite(outputs).all(axis=1)
         not_finite += int((counted & ~finite).sum())
         rows = np.flatnonzero(counted & finite)
         if len(rows):
@@ -147,6 +148,16 @@ def _outputs(model: keras.Model, inputs: Any) -> np.ndarray:
     return outputs.reshape(len(outputs), -1)
 
 
+def _check_rows(outputs: np.ndarray, targets: np.ndarray, model: keras.Model) -> None:
+    """Raises ValueError for a model that scores several texts an example."""
+    if len(outputs) != len(targets):
+        raise ValueError(
+            f"Expected one row of outputs of model {model.name!r} for each target. Received: "
+            f"{len(outputs)} rows for {len(targets)} targets. Report on the training alone "
+            "(validation=None)."
+        )
+
+
 def _target(batch: Example) -> np.ndarray:
     names = [name for name in batch.targets if name.startswith("target")]
     if len(names) != 1:
@@ -154,14 +165,6 @@ def _target(batch: Example) -> np.ndarray:
             f"Expected one target an example in the validation data. Received: {len(names)}"
         )
     return batch.targets[names[0]]
-
-
-def _counted(batch: Example, rows: int) -> np.ndarray:
-    """Which rows are examples: those of weight 0 fill a batch up."""
-    weights = [array for name, array in batch.targets.items() if name.startswith("weight")]
-    if not weights:
-        return np.ones(rows, bool)
-    return (weights[0].reshape(rows, -1) != 0).any(axis=1)
 
 
 def _picture(inputs: Any) -> Picture | None:

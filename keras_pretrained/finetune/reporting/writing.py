@@ -20,7 +20,7 @@ from keras_pretrained.finetune.unfreezing import GradualUnfreezing
 def report(
     history: Any,
     model: keras.Model,
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] = "report.html",
     *,
     validation: Any = None,
     labels: Sequence[Any] | None = None,
@@ -41,7 +41,8 @@ def report(
         model: the model that was trained, as it is after that `fit`: the optimizer has counted the
             steps. After training a suffix on cached features, the whole model.
         path: the file to write: `.html`, with texts in every script, for light and dark screens;
-            or `.png`. An older file is replaced when the new one is whole.
+            or `.png`. By default in the working directory. An older file is replaced when the new
+            one is whole.
         validation: `(inputs, targets)`, `(inputs, targets, sample_weights)` or batches of them,
             as the model takes them; examples of weight 0 are left out. For a task of
             `keras_pretrained.applications` also its material, such as `(texts, labels)`. The
