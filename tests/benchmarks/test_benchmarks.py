@@ -25,6 +25,7 @@ from benchmarks import (
     import_time,
     lengths,
     load,
+    strings,
     tokenization,
     train_step,
     word_vectors,
@@ -264,3 +265,10 @@ def test_bucketed_and_packed_outputs_are_those_of_padded_rows(
     results = lengths.run(lengths.arguments().parse_args(["--quick"]))
     assert agreed(results, capsys) == [lengths.PADDED, lengths.BUCKETED, lengths.PACKED]
     assert np.ptp(results[0].output) > 100 * lengths.TOLERANCE
+
+
+@pytest.mark.exhaustive
+def test_steps_on_strings_are_those_on_ids(capsys: pytest.CaptureFixture[str]) -> None:
+    results = strings.run(strings.arguments().parse_args(["--quick"]))
+    names = agreed(results, capsys)
+    assert names == ["ids, XLA", "strings", "ids, no XLA", "strings, no XLA"]
