@@ -297,7 +297,6 @@ def test_texts_in_models(tmp_path: Path) -> None:
 
 
 @on_tensorflow
-@on_tensorflow
 def test_texts_without_words() -> None:
     layer = elmo()
     nothing = to_numpy(layer(["", ""]))
@@ -306,6 +305,7 @@ def test_texts_without_words() -> None:
     assert to_numpy(layer([])).shape == (0, 1, WIDTH)
 
 
+@on_tensorflow
 def test_a_sentence_is_cut_at_max_length() -> None:
     layer = elmo(max_length=2)
     assert to_numpy(layer(SENTENCES)).shape == (4, 2, WIDTH)
