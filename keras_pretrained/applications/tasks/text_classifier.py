@@ -84,11 +84,10 @@ class TextClassifier(Classifier, TextTask):
         if activation == "auto":
             chosen = "sigmoid" if multi_label else "softmax"
         inputs = encoder.symbolic_inputs()
-        vector = (
-            encoder(inputs)
-            if not next_token_loss
-            else _predicting(encoder, inputs, next_token_loss)
-        )
+        if next_token_loss:
+            vector = _predicting(encoder, inputs, next_token_loss)
+        else:
+            vector = encoder(inputs)
         if isinstance(encoder, AWDLSTMEncoder):
             head: Any = ULMFiTClassifier(len(labels), activation=chosen, name="classifier")
         else:
